@@ -1,0 +1,67 @@
+"""R: shapes, parameter names of the published checkpoints, and independence of objects."""
+
+import pytest
+import torch
+
+from vosedu.refinement import ChannelAttention, Refinement, ResidualBlock
+
+CHANNELS = (64, 64, 128, 256, 512)
+
+
+def features(height, width, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    sizes = [(-(-height // s), -(-width // s)) for s in (4, 4, 8, 16, 32)]
+    return [torch.randn(1, c, *size, generator=g) for c, size in zip(CHANNELS, sizes, strict=True)]
+
+
+def test_parameter_names_and_shapes_are_those_of_the_published_checkpoints():
+    state = Refinement(CHANNELS).state_dict()
+    assert len(state) == 140
+    shapes = {k: tuple(v.shape) for k, v in state.items()}
+    assert shapes["TSE.layer5.reduce.0.weight"] == (64, 512, 1, 1)
+    assert shapes["TSE.layer2.reduce.0.weight"] == (64, 64, 1, 1)
+    assert shapes["TSE.layer4.transform.0.weight"] == (65, 65, 3, 3)
+    assert shapes["TSE.layer4.transform.4.weight"] == (64, 65, 3, 3)
+    assert shapes["RRB2.layer3.bblock.1.running_mean"] == (64,)
+    assert "RRB1.layer3.bblock.3.bias" not in shapes
+    assert shapes["CAB.layer5.convreluconv.0.weight"] == (64, 128, 1, 1)
+    assert shapes["project.conv1.weight"] == (32, 64, 3, 3) and shapes["project.conv2.weight"] == (1, 32, 3, 3)
+
+
+@pytest.mark.parametrize("size", [(96, 128), (97, 131), (33, 47)])
+def test_logits_have_the_size_of_the_image(size):
+    net = Refinement(CHANNELS).eval()
+    maps = features(*size)
+    with torch.no_grad():
+        logits = net(maps, torch.randn(3, *maps[3].shape[-2:]), size)
+    assert logits.shape == (3, *size) and torch.isfinite(logits).all()
+
+
+def test_objects_do_not_influence_each_other():
+    net = Refinement(CHANNELS).eval()
+    maps = features(64, 96)
+    scores = torch.randn(3, 4, 6, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        together = net(maps, scores, (64, 96))
+        alone = torch.cat([net(maps, s[None], (64, 96)) for s in scores])
+    assert torch.allclose(together, alone, atol=1e-5)
+
+
+def test_residual_and_attention_blocks_by_hand():
+    torch.manual_seed(0)
+    block = ResidualBlock().eval()
+    x = torch.randn(1, 64, 5, 6)
+    h = torch.einsum("oc,bchw->bohw", block.conv1x1.weight[:, :, 0, 0], x) + block.conv1x1.bias[:, None, None]
+    conv = torch.nn.functional.conv2d
+    b = block.bblock
+    inner = conv(h, b[0].weight, b[0].bias, padding=1) / (1 + b[1].eps) ** 0.5  # fresh statistics: mean 0, variance 1
+    expected = (h + conv(inner.clamp_min(0), b[3].weight, padding=1)).clamp_min(0)
+    assert torch.allclose(block(x), expected, atol=1e-5)
+
+    attention = ChannelAttention()
+    deeper, shallower = torch.randn(1, 64, 2, 3), torch.randn(1, 64, 4, 6)
+    first, second = attention.convreluconv[0], attention.convreluconv[2]
+    average = torch.cat([shallower.mean((2, 3)), deeper.mean((2, 3))], 1)
+    gate = (average @ first.weight[:, :, 0, 0].T + first.bias).clamp_min(0) @ second.weight[:, :, 0, 0].T + second.bias
+    up = torch.nn.functional.interpolate(deeper, (4, 6), mode="bilinear")
+    assert torch.allclose(attention(deeper, shallower), shallower * gate.sigmoid()[..., None, None] + up, atol=1e-5)

@@ -1,0 +1,119 @@
+"""R: the refinement network, from coarse scores and features to a mask at full resolution (Section 3.2).
+
+Module names follow the authors' later release (layer5 is conv5_x), so that its checkpoints load as they are.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+WIDTH = 64
+"""Channels throughout R."""
+
+
+def _conv(inputs: int, outputs: int, size: int, bias: bool = True) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=bias)
+
+
+def _resize(x: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+class TargetSegmentationEncoder(nn.Module):
+    """T^d: projects features to 64 channels, joins the scores, and encodes both with three convolutions."""
+
+    def __init__(self, features: int):
+        super().__init__()
+        self.reduce = nn.Sequential(_conv(features, WIDTH, 1), nn.ReLU(), _conv(WIDTH, WIDTH, 1))
+        both = WIDTH + 1
+        self.transform = nn.Sequential(
+            _conv(both, both, 3), nn.ReLU(), _conv(both, both, 3), nn.ReLU(), _conv(both, WIDTH, 3), nn.ReLU()
+        )
+
+    def forward(self, features: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (1, C, H, W), shared by all objects, and scores (N, 1, h, w) -> (N, 64, H, W), (1, 64, H, W).
+
+        The second is the projection, which does not depend on the object.
+        """
+        projected = self.reduce(features)
+        shared = projected.expand(len(scores), -1, -1, -1)
+        return self.transform(torch.cat([shared, _resize(scores, projected)], dim=1)), projected
+
+
+class ResidualBlock(nn.Module):
+    """Refinement residual block (RRB): ReLU(h + b(h)) with h a 1x1 convolution and b two 3x3 ones."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1x1 = _conv(WIDTH, WIDTH, 1)
+        self.bblock = nn.Sequential(
+            _conv(WIDTH, WIDTH, 3), nn.BatchNorm2d(WIDTH), nn.ReLU(), _conv(WIDTH, WIDTH, 3, bias=False)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv1x1(x)
+        return F.relu(h + self.bblock(h))
+
+
+class ChannelAttention(nn.Module):
+    """Channel attention block (CAB): what both maps hold on average decides how much of each shallow channel passes."""
+
+    def __init__(self):
+        super().__init__()
+        self.convreluconv = nn.Sequential(_conv(2 * WIDTH, WIDTH, 1), nn.ReLU(), _conv(WIDTH, WIDTH, 1))
+
+    def forward(self, deeper: Tensor, shallower: Tensor) -> Tensor:
+        averages = torch.cat([shallower.mean((2, 3), True), deeper.mean((2, 3), True)], dim=1)
+        return shallower * torch.sigmoid(self.convreluconv(averages)) + _resize(deeper, shallower)
+
+
+class Output(nn.Module):
+    """From z^1 to logits at image resolution: two upsamplings with a convolution behind each."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = _conv(WIDTH, WIDTH // 2, 3)
+        self.conv2 = _conv(WIDTH // 2, 1, 3)
+
+    def forward(self, z: Tensor, size: tuple[int, int]) -> Tensor:
+        x = F.relu(self.conv1(F.interpolate(z, scale_factor=2, mode="bicubic", align_corners=False)))
+        x = F.interpolate(x, scale_factor=2, mode="bicubic", align_corners=False)
+        return self.conv2(F.interpolate(x, size=size, mode="bilinear", align_corners=False))
+
+
+class Refinement(nn.Module):
+    """R (eq. 5): z^d = R^d(T^d(x^d, s), z^(d+1)), from the deepest map to the shallowest, then `Output`.
+
+    Args:
+        channels: C_d of the five maps, shallowest first. As in the authors' later code, the max-pooling map is not
+            used: conv2_x has the same stride.
+    """
+
+    def __init__(self, channels: Sequence[int]):
+        super().__init__()
+        self.layers = [f"layer{depth + 1}" for depth in range(1, len(channels))]
+        self.TSE = nn.ModuleDict(
+            {layer: TargetSegmentationEncoder(c) for layer, c in zip(self.layers, channels[1:], strict=True)}
+        )
+        self.RRB1 = nn.ModuleDict({layer: ResidualBlock() for layer in self.layers})
+        self.CAB = nn.ModuleDict({layer: ChannelAttention() for layer in self.layers})
+        self.RRB2 = nn.ModuleDict({layer: ResidualBlock() for layer in self.layers})
+        self.project = Output()
+
+    def forward(self, features: Sequence[Tensor], scores: Tensor, size: tuple[int, int]) -> Tensor:
+        """Logits (N, H, W) for N objects in one image.
+
+        Args:
+            features: five maps (1, C_d, h_d, w_d) of the image.
+            scores: (N, h, w), the target model's, as they come.
+            size: (H, W).
+        """
+        scores, z = scores[:, None], None
+        for layer, x in zip(reversed(self.layers), reversed(features), strict=False):
+            encoded, projected = self.TSE[layer](x, scores)
+            if z is None:  # the deepest: an intermediate projection of x^d inside T^d stands for z^(d+1)
+                z = projected.mean((2, 3), keepdim=True).expand(len(scores), -1, -1, -1)
+            z = self.RRB2[layer](self.CAB[layer](z, self.RRB1[layer](encoded)))
+        return self.project(z, size)[:, 0]
