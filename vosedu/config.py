@@ -43,7 +43,9 @@ class Config:
                                 "of the loss is kappa, or as printed", "eqs. 2 and 4")
     projection_decay: float = _number(1e-4, 0.0, 1e6, "lambda_1, regularisation of the projection", "eq. 2, value ours")
     filter_decay: float = _number(1e-2, 0.0, 1e6, "lambda_2, regularisation of the filter", "eq. 2, value ours")
-    conditioning: str = _choice("scale", ("none", "scale", "whiten"), "features as they are, scaled to unit RMS, or "
+    start_scale: float = _number(1.0, 1e-4, 10.0, "Kaiming normal's standard deviations are multiplied by this: what the "
+                                 "start holds in directions that no sample shows is never unlearned", "ours; the paper has 1")
+    conditioning: str = _choice("none", ("none", "scale", "whiten"), "features as they are, scaled to unit RMS, or "
                                 "whitened with the first-frame samples' mean and covariance", "ours")
     shrinkage: float = _number(0.1, 0.0, 100.0, "whitening: this part of the mean variance is added to every variance",
                                "ours")
@@ -79,7 +81,7 @@ PAPER = Config()
 FAST = replace(PAPER, channels=32, update_every=16, gn_steps=4, cg_update=5)
 """Ours (fast), Section 3.5."""
 
-BEST = replace(PAPER, conditioning="whiten", first_share=0.5)
+BEST = replace(PAPER, conditioning="whiten", start_scale=0.1, first_share=0.5)
 """The default: what measured better than the paper's settings, each a named field (docs/presets.md)."""
 
 PRESETS = {"best": BEST, "paper": PAPER, "fast": FAST}

@@ -323,7 +323,7 @@ def learn(
         features = features - condition.mean[:, None]
     samples = WeightedSamples(features, normal, gamma)
     problem = FirstFrameProblem(samples, condition, config.channels, (config.projection_decay, config.filter_decay))
-    start = initial_weights(n, c, config.channels, torch.Generator().manual_seed(seed)).to(features)
+    start = initial_weights(n, c, config.channels, torch.Generator().manual_seed(seed)).to(features) * config.start_scale
     w1, w2 = problem.split(gauss_newton(problem, start, config.gn_schedule(), on_iteration))
     projection = w1 @ condition.matrix
     return TargetModel(projection, -projection @ condition.mean, w2.clone())

@@ -1,0 +1,123 @@
+"""Videos with masks in the layouts in which DAVIS, YouTube-VOS and our bundled scenes come."""
+
+import difflib
+import json
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from .errors import InputError
+from .video import image_files, natural_key, read_mask
+
+SCENES = Path(__file__).resolve().parent.parent / "data" / "scenes"
+NAMES = ("davis2016", "davis2017", "ytvos", "folder", "scenes")
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One video: a folder of frames and the masks that exist for them.
+
+    Attributes:
+        name: as the data set calls it.
+        frames: folder of the frames.
+        masks: folder of the index PNGs, each named after its frame; frames without one are not scored.
+        merge: all objects count as one (DAVIS 2016).
+        drop_last: the last frame is not scored (DAVIS), or is (YouTube-VOS).
+    """
+
+    name: str
+    frames: Path
+    masks: Path
+    merge: bool = False
+    drop_last: bool = True
+
+    @cached_property
+    def frame_names(self) -> list[str]:
+        """Stems of the frames in order."""
+        return [p.stem for p in image_files(self.frames)]
+
+    def labels(self, index: int) -> np.ndarray | None:
+        """Object ids (H, W) of a frame, or None where it has no mask."""
+        path = self.masks / f"{self.frame_names[index]}.png"
+        if not path.exists():
+            return None
+        labels = read_mask(path)
+        return (labels > 0).astype(np.uint8) if self.merge else labels
+
+    def entries(self) -> dict[int, np.ndarray]:
+        """Frame index -> ids (H, W) of the objects whose first mask is there: all that a method may be given.
+
+        Raises:
+            InputError: no mask holds an object.
+        """
+        found, known = {}, set()
+        # DAVIS shows every object in the first frame; elsewhere each mask file may bring new ones.
+        indices = [0] if self.drop_last else range(len(self.frame_names))
+        for index in indices:
+            labels = self.labels(index)
+            if labels is None:
+                continue
+            new = set(np.unique(labels).tolist()) - known - {0}
+            if new:
+                known |= new
+                found[index] = np.where(np.isin(labels, list(new)), labels, 0).astype(np.uint8)
+        if not found:
+            raise InputError(f"{self.name}: no mask below {self.masks} shows an object: check the annotations")
+        return found
+
+
+def load(name: str, root: Path, split: str = "val", sequences: Many[str] = ()) -> list[Sequence]:
+    """The sequences of a data set.
+
+    Args:
+        name: "davis2016", "davis2017" (JPEGImages/480p, Annotations/480p, ImageSets/<year>/<split>.txt if there),
+            "ytvos" (<split>/JPEGImages, <split>/Annotations), "folder" (JPEGImages, Annotations) or "scenes".
+        root: where it lies; ignored by "scenes", which are bundled.
+        split: of DAVIS and YouTube-VOS.
+        sequences: names to keep; all where empty.
+
+    Raises:
+        InputError: unknown name, missing folders, unknown sequence.
+    """
+    if name not in NAMES:
+        raise InputError(f"unknown data set '{name}': choose one of {', '.join(NAMES)}")
+    root = SCENES if name == "scenes" else Path(root)
+    if name == "ytvos":
+        root = root / split
+    resolution = "" if name in ("ytvos", "folder") else "480p"
+    frames, masks = root / "JPEGImages" / resolution, root / "Annotations" / resolution
+    for folder in (frames, masks):
+        if not folder.is_dir():
+            raise InputError(f"{name} needs the folder {folder}, which is not there: check --root")
+    found = [p.name for p in frames.iterdir() if p.is_dir() and (masks / p.name).is_dir()]
+    if name == "scenes":
+        found = list(scene_notes())
+    listed = root / "ImageSets" / name.removeprefix("davis") / f"{split}.txt"
+    if name.startswith("davis") and listed.is_file():
+        found = listed.read_text().split()
+    elif name.startswith("davis") and (root / "ImageSets").is_dir() and split != "val":
+        raise InputError(f"no list of sequences at {listed}: check --split")
+    unknown = [s for s in sequences if s not in found]
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], found, 3) or sorted(found)[:8]
+        raise InputError(f"no sequence '{unknown[0]}' in {frames}: did you mean {', '.join(close)}?")
+    chosen = list(sequences) or sorted(found, key=natural_key)
+    if not chosen:
+        raise InputError(f"no sequence has both frames below {frames} and masks below {masks}: check --root")
+    return [Sequence(s, frames / s, masks / s, name == "davis2016", name in ("davis2016", "davis2017")) for s in chosen]
+
+
+def scene_notes() -> dict[str, dict]:
+    """What scenes.json says of each bundled scene: title, what to watch for, objects, visible area by frame."""
+    path = SCENES / "scenes.json"
+    if not path.is_file():
+        raise InputError(f"the bundled scenes are missing at {SCENES}: restore data/scenes from the repository")
+    return json.loads(path.read_text(encoding="utf-8"))["scenes"]
+
+
+def scene(name: str) -> Sequence:
+    """One bundled scene by name."""
+    return load("scenes", SCENES, sequences=[name])[0]

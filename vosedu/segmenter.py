@@ -1,0 +1,331 @@
+"""Algorithm 1: the state of one video, advanced frame by frame; several objects and soft aggregation (Section 3.4)."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .augmentation import first_frame_samples
+from .config import BEST, Config
+from .errors import InputError
+from .features import TARGET_DEPTH, Backbone, fold_batchnorm
+from .memory import Memory, initial_gamma
+from .refinement import Refinement
+from .target_model import TargetModel, learn, normal_form, pixel_weights, update
+from .weights import load_pretrained
+
+READOUT = (10.0, -5.0)
+"""Scale and offset before the sigmoid where none were learned: a score of one half is the threshold."""
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """"auto" is cuda, then mps, then cpu, whichever is there first; anything else is taken at its word.
+
+    Raises:
+        InputError: the device asked for is not there.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, there in present.items() if there))
+    kind = name.split(":")[0]
+    if kind not in present:
+        raise InputError(f"unknown device '{name}': choose auto, cpu, cuda, cuda:0 … or mps")
+    if not present[kind]:
+        raise InputError(f"device '{name}' was asked for, and PyTorch {torch.__version__} finds none here: use --device cpu")
+    if kind == "cuda" and ":" in name and not name.split(":")[1].isdigit():
+        raise InputError(f"unknown device '{name}': write cuda:0, cuda:1 …")
+    if kind == "cuda" and ":" in name and int(name.split(":")[1]) >= torch.cuda.device_count():
+        raise InputError(f"device '{name}' was asked for, and there are {torch.cuda.device_count()}: use a lower number")
+    return torch.device(name)
+
+
+def aggregate(probabilities: Tensor, rule: str = "softmax") -> Tensor:
+    """Soft aggregation of objects segmented alone (Section 3.4, after its reference [27]).
+
+    "softmax": the background has probability Π(1 - p_n); a softmax over log-odds makes all sum to one, which is each
+    one's odds over their sum. "min", the authors' later code: background min(1 - p_n), softmax over odds.
+
+    Args:
+        probabilities: (N, H, W) in [0, 1].
+
+    Returns:
+        (N + 1, H, W), the background first, summing to one everywhere.
+    """
+    background = (1 - probabilities).prod(dim=0) if rule == "softmax" else (1 - probabilities).amin(dim=0)
+    # 1e-5 keeps odds finite in float32 and lies beyond any threshold that matters.
+    p = torch.cat([background[None], probabilities]).clamp(1e-5, 1 - 1e-5)
+    return (torch.log(p / (1 - p)) if rule == "softmax" else p / (1 - p)).softmax(dim=0)
+
+
+class Stopwatch:
+    """Seconds a stage, added up. On CUDA it records events, so that timing never makes the host wait."""
+
+    def __init__(self, device: torch.device):
+        self.cuda = device.type == "cuda"
+        self._seconds: dict[str, float] = defaultdict(float)
+        self._events: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        if self.cuda:
+            begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            begin.record()
+            yield
+            end.record()
+            self._events.append((stage, begin, end))
+            if len(self._events) > 1000 and self._events[0][2].query():
+                self._collect()
+        else:
+            begin = time.perf_counter()
+            yield
+            self._seconds[stage] += time.perf_counter() - begin
+
+    def _collect(self) -> None:
+        torch.cuda.synchronize()
+        for stage, begin, end in self._events:
+            self._seconds[stage] += begin.elapsed_time(end) / 1000
+        self._events.clear()
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds by stage so far."""
+        if self._events:
+            self._collect()
+        return dict(self._seconds)
+
+
+class Segmenter:
+    """Everything that stays the same from video to video: F, R, settings, device.
+
+    Args:
+        backbone: F.
+        refinement: R; without it the score maps are read out as the paper's D-only does (Section 4.1).
+        readout: scale and offset of that readout.
+        config: all numbers.
+        device: "auto", "cpu", "cuda", "mps".
+        autocast: run F and R in bfloat16 (CUDA only). The solver always works in float32.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        refinement: Refinement | None = None,
+        readout: tuple[float, float] | None = None,
+        config: Config = BEST,
+        device: str = "auto",
+        autocast: bool = False,
+    ):
+        self.device = pick_device(device)
+        if autocast and self.device.type != "cuda":
+            raise InputError(f"autocast needs a CUDA device, and this is {self.device.type}: leave --autocast away")
+        layout = torch.channels_last if self.device.type in ("cpu", "cuda") else torch.contiguous_format
+        self.backbone = fold_batchnorm(backbone).to(self.device, memory_format=layout)
+        self.refinement = refinement and fold_batchnorm(refinement).to(self.device, memory_format=layout)
+        self.readout = readout or READOUT
+        self.config, self.autocast = config, autocast
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str = "compact",
+        weights: Sequence[Path | str] = (),
+        config: Config = BEST,
+        device: str = "auto",
+        autocast: bool = False,
+    ) -> "Segmenter":
+        """A segmenter with trained weights: bundled for "compact", torchvision's for "resnet18" … "resnet101".
+
+        Args:
+            name: one of `vosedu.features.NAMES`.
+            weights: files to take the backbone or the refinement network from.
+
+        Raises:
+            InputError: weights or device are missing or unusable.
+        """
+        chosen = pick_device(device)  # before weights are read: the cheaper complaint first
+        return cls(*load_pretrained(name, [Path(w) for w in weights]), config, str(chosen), autocast)
+
+    def start(self, frame: np.ndarray, labels: np.ndarray, seed: int = 0) -> "Video":
+        """Learn every object of the first frame and return the state of its video.
+
+        Args:
+            frame: uint8 RGB (H, W, 3).
+            labels: (H, W) integers, 0 the background, others object ids up to 255.
+            seed: of augmentation and of D's start.
+
+        Raises:
+            InputError: shapes do not fit or there is no object.
+        """
+        video = Video(self, frame.shape[:2], seed)
+        video.add(frame, labels)
+        return video
+
+    def features(self, images: np.ndarray) -> tuple[Tensor, ...]:
+        """F on uint8 RGB images (B, H, W, 3): five float32 maps."""
+        batch = torch.from_numpy(np.ascontiguousarray(images)).to(self.device, non_blocking=True)
+        batch = batch.permute(0, 3, 1, 2).float()
+        with torch.inference_mode(), self._precision():
+            return tuple(x.float() for x in self.backbone(batch / 255))
+
+    def logits(self, features: Sequence[Tensor], scores: Tensor, size: tuple[int, int]) -> Tensor:
+        """R, or the D-only readout: (N, H, W) logits from one image's maps and (N, h, w) scores."""
+        with torch.inference_mode():
+            if self.refinement is None:
+                scale, offset = self.readout
+                up = F.interpolate(scores[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+                return scale * up + offset
+            with self._precision():
+                return self.refinement(features, scores, size).float()
+
+    def _precision(self):
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast)
+
+
+class Video:
+    """The state of one video: D and M of each object, and what the last frame gave. Made by `Segmenter.start`.
+
+    Attributes:
+        ids: permanent object ids; position n in any batch of objects belongs to ids[n].
+        frame_index: frames stepped so far; 0 is the first frame.
+        model: D of all objects.
+        memory: M of all objects.
+        scores: (N, h, w) score maps of the last frame.
+        probabilities: (N + 1, H, W) after aggregation, the background first.
+        labels: uint8 (H, W), the last frame's answer, on the segmenter's device.
+        stopwatch: seconds a stage.
+    """
+
+    def __init__(self, segmenter: Segmenter, size: tuple[int, int], seed: int = 0):
+        self.segmenter, self.size, self.seed = segmenter, tuple(size), seed
+        self.ids: list[int] = []
+        self.frame_index = 0
+        self.model: TargetModel | None = None
+        self.memory: Memory | None = None
+        self.scores = self.probabilities = self.labels = None
+        self.stopwatch = Stopwatch(segmenter.device)
+
+    @torch.inference_mode()
+    def add(self, frame: np.ndarray, labels: np.ndarray) -> None:
+        """Learn the objects of `labels` that are not known yet, from this frame (Section 3.1).
+
+        Args:
+            frame: uint8 RGB (H, W, 3).
+            labels: (H, W) integers; ids known already are ignored.
+
+        Raises:
+            InputError: shapes do not fit, or the first frame shows no object.
+        """
+        labels = np.asarray(labels)
+        if frame.shape != (*self.size, 3) or frame.dtype != np.uint8:
+            raise InputError(f"a frame is {frame.dtype} {frame.shape}: give uint8 RGB of shape {(*self.size, 3)}")
+        if labels.shape != self.size:
+            raise InputError(f"the mask is {labels.shape}, the frame {self.size}: give a mask of the frame's size")
+        new = [int(i) for i in np.unique(labels) if i != 0 and int(i) not in self.ids]
+        if new and not 0 < min(new) <= max(new) <= 255:
+            raise InputError(f"object ids run from {min(new)} to {max(new)}: use 1 to 255")
+        if not new and not self.ids:
+            raise InputError("the mask shows no object: give at least one nonzero id")
+        for i in new:
+            self._learn(frame, labels == i, i)
+        if new and self.labels is None:
+            self.labels = torch.from_numpy(labels.astype(np.uint8)).to(self.segmenter.device)
+        elif new:
+            fresh = torch.from_numpy(np.where(np.isin(labels, new), labels, 0).astype(np.uint8)).to(self.labels.device)
+            self.labels = torch.where(fresh > 0, fresh, self.labels)
+
+    def _learn(self, frame: np.ndarray, mask: np.ndarray, object_id: int) -> None:
+        """First-frame optimisation of one object; its D and M join the others'."""
+        config, watch = self.segmenter.config, self.stopwatch
+        with watch("augmentation"):
+            images, labels = first_frame_samples(frame, mask, config.samples, (self.seed, object_id))
+        with watch("first-frame features"):
+            maps = [self.segmenter.features(batch)[TARGET_DEPTH] for batch in _batches(images)]
+            size = maps[0].shape[-2:]
+            features = torch.cat(maps).flatten(2)[None].contiguous()
+        with watch("first-frame optimisation"):
+            y = torch.from_numpy(labels).to(features)
+            v = pixel_weights(y, config.target_share, config.share_rule, config.weight_power)
+            normal = normal_form(y[None], v[None], size)
+            gamma = initial_gamma(1, config.samples, config.first_weight, features)
+            model = learn(features, normal, gamma, config, seed=self.seed * 256 + object_id)
+            memory = Memory(
+                model.project(features), normal, gamma, config.capacity, config.learning_rate, config.first_share
+            )
+        if self.model is None:
+            self.model, self.memory = model, memory
+        else:
+            self.model = self.model.append(model)
+            self.memory.append(memory)
+        self.ids.append(object_id)
+
+    @torch.inference_mode()
+    def step(self, frame: np.ndarray, new_labels: np.ndarray | None = None) -> Tensor:
+        """One turn of Algorithm 1's loop.
+
+        Args:
+            frame: the next frame, uint8 RGB (H, W, 3).
+            new_labels: (H, W), given where objects enter: their ids are learned from this frame and overrule the
+                prediction there.
+
+        Returns:
+            uint8 (H, W) object ids, 0 the background, on the segmenter's device.
+
+        Raises:
+            InputError: the frame has another size or type.
+        """
+        if frame.shape != (*self.size, 3) or frame.dtype != np.uint8:
+            raise InputError(f"a frame is {frame.dtype} {frame.shape}: give uint8 RGB of shape {(*self.size, 3)}")
+        config, watch = self.segmenter.config, self.stopwatch
+        self.frame_index += 1
+        with watch("features"):
+            features = self.segmenter.features(frame[None])
+        with watch("target model"):
+            projected = self.model.project(features[TARGET_DEPTH][0])
+            self.scores = self.model.scores(projected)
+        with watch("refinement" if self.segmenter.refinement else "readout"):
+            logits = self.segmenter.logits(features, self.scores, self.size)
+        with watch("aggregation"):
+            self.probabilities = aggregate(logits.sigmoid(), config.aggregation)
+            ids = torch.tensor([0, *self.ids], dtype=torch.uint8, device=logits.device)
+            self.labels = ids[self.probabilities.argmax(dim=0)]
+        known = ids[1:]
+        if new_labels is not None:
+            self.add(frame, new_labels)
+        if config.cg_update > 0:
+            with watch("memory"):
+                self._remember(projected, known)
+            if self.frame_index % config.update_every == 0:
+                with watch("update"):
+                    self._update()
+        return self.labels
+
+    def _remember(self, projected: Tensor, known: Tensor) -> None:
+        """Extend M by this frame (Section 3.4); not by objects that are hardly there, or learned in this frame."""
+        config = self.segmenter.config
+        objects = len(self.ids)
+        y = (self.labels == torch.tensor(self.ids, dtype=torch.uint8, device=known.device)[:, None, None]).float()
+        valid = y.sum(dim=(1, 2)) >= config.min_pixels
+        if objects > len(known):
+            valid[len(known):] = False
+            projected = torch.cat([projected, projected[:1].expand(objects - len(known), -1, -1, -1)])
+        v = pixel_weights(y, config.target_share, config.share_rule, config.weight_power)
+        self.memory.insert(projected.flatten(2), normal_form(y, v, projected.shape[-2:]), valid)
+        self.present = valid
+
+    def _update(self) -> None:
+        """Re-learn w2 on M; an object that is hardly there keeps its own."""
+        learned = update(self.model, *self.memory.samples(), self.segmenter.config)
+        taps = torch.where(self.present[:, None, None], learned.taps, self.model.taps)
+        self.model = TargetModel(self.model.projection, self.model.offset, taps)
+
+
+def _batches(images: np.ndarray) -> Iterator[np.ndarray]:
+    """Chunks that keep F's activations small on a host with little memory: about four 480p frames."""
+    count = max(1, int(4 * 480 * 854 / (images.shape[1] * images.shape[2])))
+    for start in range(0, len(images), count):
+        yield images[start : start + count]

@@ -1,0 +1,181 @@
+"""Trained parameters: the bundled file, torchvision's, and the checkpoints of the authors' later release.
+
+Files are safetensors, or pickles that PyTorch's restricted loader accepts; nothing in a file is executed.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torchvision.models import get_model_weights
+
+from .errors import InputError
+from .features import RESNETS, Backbone, build_backbone
+from .refinement import Refinement
+
+BUNDLED = Path(__file__).resolve().parent.parent / "data" / "weights" / "compact.safetensors"
+
+State = dict[str, Tensor]
+
+
+def read_state(path: Path) -> tuple[State, dict[str, str]]:
+    """Tensors and metadata of a weights file (.safetensors, or .pt/.pth read with `weights_only=True`).
+
+    Floating-point tensors come as float32.
+
+    Raises:
+        InputError: no such file, not a weights file, one that would need unpickling of arbitrary objects, or NaN in it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"no weights file at {path}: check the path given to --weights")
+    metadata = {}
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = state.get("model", state) if isinstance(state, dict) else state
+    except (SafetensorError, EOFError, OSError) as error:
+        raise InputError(f"{path} is not a readable weights file ({_first_line(error)}): download it again") from None
+    except Exception as error:
+        # torch.load has no error type of its own: UnpicklingError, RuntimeError or anything the pickle provokes.
+        if "weights_only" in str(error) or "Unsupported" in str(error):
+            raise InputError(f"{path} is a pickle that holds more than tensors, which may run code when loaded: refused; "
+                             "save its state dict alone") from None
+        raise InputError(f"{path} is not a weights file ({_first_line(error)}): give .safetensors, .pt or .pth") from None
+    if not isinstance(state, dict) or not state or not all(isinstance(v, Tensor) for v in state.values()):
+        raise InputError(f"{path} does not hold a flat dictionary of tensors: save the network's state_dict()")
+    state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+    for key, value in state.items():
+        if not torch.isfinite(value).all():
+            raise InputError(f"{path}: {key} holds NaN or infinity: the file is damaged or its training diverged")
+    return state, metadata
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:120]
+
+
+def _part(state: State, prefix: str) -> State:
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+
+
+def _fill(module: torch.nn.Module, state: State, what: str, path: Path) -> None:
+    missing, unexpected = (sorted(names) for names in module.load_state_dict(state, strict=False))
+    if missing:
+        raise InputError(f"{path}: {what} lacks {len(missing)} of its parameters, {missing[0]} the first: "
+                         "the file belongs to another network")
+    if unexpected:
+        raise InputError(f"{path}: {what} has no parameter {unexpected[0]}: the file belongs to another network")
+
+
+def load_pretrained(
+    name: str, files: Sequence[Path] = ()
+) -> tuple[Backbone, Refinement | None, tuple[float, float] | None]:
+    """Backbone, refinement network and D-only readout for a backbone name.
+
+    Args:
+        name: one of `vosedu.features.NAMES`.
+        files: weights files; each may hold a backbone (ours, or torchvision's names), a refinement network (ours, or
+            a checkpoint of the authors' later release), or both. Where none holds the backbone, `compact` takes the
+            bundled file and a ResNet torchvision's ImageNet weights, from its cache or by download.
+
+    Returns:
+        The backbone; R or None where no file holds it; (scale, offset) or None likewise.
+
+    Raises:
+        InputError: a file is unusable, or the backbone has no trained weights here; the message says how to get them.
+    """
+    backbone, refinement, readout, trained = build_backbone(name), None, None, False
+    files = list(files)
+    if name == "compact" and not files:
+        if not BUNDLED.is_file():
+            raise InputError(f"the bundled weights are missing at {BUNDLED}: restore data/weights from the repository, "
+                             "or give --weights")
+        files = [BUNDLED]
+    for path in files:
+        state, metadata = read_state(path)
+        made_for = metadata.get("backbone", name)
+        if made_for != name:
+            raise InputError(f"{path} was made for the backbone {made_for}, not {name}: give --backbone {made_for}")
+        known = False
+        for part in (_part(state, "backbone."), _torchvision_part(state, backbone)):
+            if part:
+                try:
+                    _fill(backbone.body, part, f"the backbone {name}", path)
+                except RuntimeError as error:
+                    raise InputError(f"{path}: {_shape_error(error)}: the file belongs to another network") from None
+                trained = known = True
+        for part in (_part(state, "refinement."), _part(state, "refiner.")):
+            if part:
+                refinement = Refinement(backbone.channels)
+                try:
+                    _fill(refinement, part, "the refinement network", path)
+                except RuntimeError as error:
+                    raise InputError(f"{path}: {_shape_error(error)}: made for another backbone than {name}") from None
+                known = True
+        if "readout" in metadata:
+            readout = tuple(json.loads(metadata["readout"]))
+        if not known:
+            raise InputError(f"{path} holds neither the backbone {name} nor a refinement network: "
+                             f"its first parameter is {next(iter(state))}")
+    if not trained:
+        if name not in RESNETS:
+            raise InputError(f"no trained weights for the backbone {name}: give its file with --weights")
+        backbone.body.load_state_dict(_torchvision_weights(name), strict=False)
+    if refinement is not None:
+        refinement.eval().requires_grad_(False)
+    return backbone, refinement, readout
+
+
+def _torchvision_part(state: State, backbone: Backbone) -> State:
+    """The entries of a torchvision state dict that the five maps need; the classifier's are left out."""
+    if "conv1.weight" not in state and "features.0.0.weight" not in state:
+        return {}
+    dropped = ("fc.", "classifier.", "features.18.")
+    return {key: value for key, value in state.items() if not key.startswith(dropped)}
+
+
+def _torchvision_weights(name: str) -> State:
+    """ImageNet parameters by torchvision's own enum: the first release, which is what the paper had."""
+    weights = get_model_weights(name).IMAGENET1K_V1
+    try:
+        return _torchvision_part(weights.get_state_dict(progress=True, check_hash=True), None)
+    except Exception as error:  # URLError, a timeout, a wrong hash: whatever it is, the remedy is the same
+        file = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[-1]
+        raise InputError(f"the ImageNet weights of {name} could not be fetched ({_first_line(error)}): put "
+                         f"{file.name} at {file}, or give it with --weights") from None
+
+
+def _shape_error(error: RuntimeError) -> str:
+    lines = [line.strip() for line in str(error).split("\n") if "size mismatch" in line]
+    return lines[0][:160] if lines else _first_line(error)
+
+
+def save(
+    path: Path,
+    backbone: Backbone,
+    refinement: Refinement | None = None,
+    readout: tuple[float, float] | None = None,
+    **notes: str,
+) -> None:
+    """Write a weights file, float16, to a temporary name that is then renamed."""
+    state = {f"backbone.{key}": value for key, value in backbone.body.state_dict().items()}
+    if refinement is not None:
+        state |= {f"refinement.{key}": value for key, value in refinement.state_dict().items()}
+    state = {key: (v.half() if v.is_floating_point() else v).contiguous() for key, v in state.items()}
+    metadata = {"backbone": backbone.name, **notes}
+    if readout is not None:
+        metadata["readout"] = json.dumps(list(readout))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    save_file(state, temporary, metadata)
+    os.replace(temporary, path)
