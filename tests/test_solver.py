@@ -1,5 +1,7 @@
 """Conjugate gradient and Gauss-Newton on problems small enough to solve densely."""
 
+from itertools import pairwise
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,7 +44,7 @@ def test_cg_energy_falls_in_every_iteration():
         assert torch.allclose(norm[0], (b[0] - a[0] @ p[0]).norm())
 
     conjugate_gradient(lambda p: (a @ p[..., None])[..., 0], b, 8, watch)
-    assert len(energies) == 8 and all(y < x for x, y in zip(energies, energies[1:], strict=False))
+    assert len(energies) == 8 and all(y < x for x, y in pairwise(energies))
 
 
 class Rosenbrock:

@@ -1,5 +1,7 @@
 """The engine's low-resolution form against eqs. (1) to (4) written out (vosedu.literal), in float64."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from vosedu import literal
 from vosedu.config import PAPER, Config
+from vosedu.solver import gauss_newton
 from vosedu.target_model import (
     FirstFrameProblem,
     NormalForm,
@@ -174,7 +177,8 @@ def test_whitening_gives_unit_covariance():
 @pytest.mark.parametrize("kind", ["none", "scale", "whiten"])
 def test_zero_features_stay_finite(kind):
     x, y, gamma = problem_data(6, 1, 2, 4, (3, 3), (48, 48))
-    model = learn(torch.zeros_like(x).flatten(3), normal_form(y, pixel_weights(y), (3, 3)), gamma, Config(channels=3, conditioning=kind))
+    config = Config(channels=3, conditioning=kind)
+    model = learn(torch.zeros_like(x).flatten(3), normal_form(y, pixel_weights(y), (3, 3)), gamma, config)
     assert all(torch.isfinite(t).all() for t in (model.projection, model.offset, model.taps))
 
 
@@ -182,7 +186,7 @@ def test_update_to_convergence_is_the_least_squares_solution():
     x, y, gamma = problem_data(8, 2, 4, 3, (4, 5), (64, 80))
     normal = normal_form(y, pixel_weights(y), (4, 5))
     config = Config(channels=3, cg_update=200, filter_decay=0.5)
-    model = TargetModel(torch.zeros(2, 3, 3, dtype=DOUBLE), torch.zeros(2, 3, 1, dtype=DOUBLE), torch.zeros(2, 9, 3, dtype=DOUBLE))
+    model = TargetModel(*(torch.zeros(2, *shape, dtype=DOUBLE) for shape in [(3, 3), (3, 1), (9, 3)]))
     found = update(model, x.flatten(3), normal, gamma, config).taps
     for n in range(2):
         columns = []
@@ -214,12 +218,10 @@ def test_objects_are_independent():
     x, y, gamma = problem_data(10, 2, 3, 5, (4, 4), (64, 64))
     gamma[:, 2] = 0
     normal = normal_form(y, pixel_weights(y), (4, 4))
-    together = learn(x.flatten(3), normal, gamma, Config(channels=3), seed=3)
-    alone = learn(x[:1, :2].flatten(3), NormalForm(*(part[:1, :2] for part in normal)), gamma[:1, :2], Config(channels=3, conditioning="scale"), seed=3)
-    # the scale is taken over all samples, so compare where the third changes nothing: without conditioning
     plain = Config(channels=3, conditioning="none")
     together = learn(x.flatten(3), normal, gamma, plain, seed=3)
-    alone = learn(x[:1, :2].flatten(3), NormalForm(*(part[:1, :2] for part in normal)), gamma[:1, :2], plain, seed=3)
+    first = NormalForm(*(part[:1, :2] for part in normal))
+    alone = learn(x[:1, :2].flatten(3), first, gamma[:1, :2], plain, seed=3)
     assert relative(together.projection[0], alone.projection[0]) < 1e-7
 
 
@@ -228,14 +230,12 @@ def test_each_step_lowers_the_loss(steps):
     x, y, gamma = problem_data(11, 1, 5, 8, (6, 7), (96, 112))
     samples = WeightedSamples(x.flatten(3), normal_form(y, pixel_weights(y), (6, 7)), gamma)
     problem = FirstFrameProblem(samples, conditioning(x.flatten(3), "whiten"), 4, (1e-4, 1e-2))
-    from vosedu.solver import gauss_newton
-
     w = initial_weights(1, 8, 4, torch.Generator().manual_seed(0)).to(DOUBLE)
     losses = [problem.loss(w).item()]
     for count in steps:
         w = gauss_newton(problem, w, [count])
         losses.append(problem.loss(w).item())
-    assert all(b < a for a, b in zip(losses, losses[1:], strict=False))
+    assert all(b < a for a, b in pairwise(losses))
 
 
 def test_update_problem_loss_matches_first_frame_problem():

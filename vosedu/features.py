@@ -88,7 +88,7 @@ def fold_batchnorm(module: nn.Module) -> nn.Module:
     Only sound for frozen networks in evaluation mode, and relies on torchvision's order (a norm follows its
     convolution among the children of one module).
     """
-    previous = None
+    previous, previous_key = None, ""
     for key, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d) and isinstance(previous, nn.Conv2d):
             setattr(module, previous_key, fuse_conv_bn_eval(previous, child))

@@ -62,7 +62,7 @@ def read_image(path: Path) -> np.ndarray:
             image = ImageOps.exif_transpose(image)
             if image.mode.startswith("I"):
                 image = Image.fromarray((np.asarray(image, np.int64).clip(0, 65535) >> 8).astype(np.uint8))
-            return np.asarray(image.convert("RGB"))
+            return np.array(image.convert("RGB"))  # a copy: PyTorch wants memory it may write
     except FileNotFoundError:
         raise InputError(f"no image at {path}: check the path") from None
     except Image.DecompressionBombError:

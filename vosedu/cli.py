@@ -1,0 +1,469 @@
+"""The command line: python -m vosedu segment | evaluate | doctor | settings."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, fields, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from . import datasets, metrics
+from .config import PRESETS, Config, describe
+from .errors import InputError
+from .features import NAMES, RESNETS
+from .segmenter import Segmenter, Video, pick_device
+from .video import (
+    BackgroundWriter,
+    FrameSource,
+    OverlayWriter,
+    atomic,
+    check_first_mask,
+    contact_sheet,
+    make_folder,
+    overlay,
+    prefetch,
+    read_mask,
+    write_mask,
+)
+from .weights import BUNDLED
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in ("vosedu", "torch", "torchvision", "numpy", "opencv-python"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "from source"
+    return found
+
+
+def machine(device: torch.device) -> str:
+    """The device in words: its name, or the number of CPU threads used."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} {device.type}, {torch.get_num_threads()} threads"
+
+
+# --- what commands share
+
+
+def _add_engine_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("engine")
+    group.add_argument("--preset", default="best", help="best (default), paper or fast; see `vosedu settings`")
+    group.add_argument("--backbone", default="compact", help=", ".join(NAMES) + " (default compact, bundled)")
+    group.add_argument("--weights", type=Path, action="append", default=[], metavar="FILE",
+                       help="backbone or refinement weights (.safetensors, .pt, .pth); may be given twice")
+    group.add_argument("--no-refinement", action="store_true", help="read masks from D alone, the paper's D-only")
+    group.add_argument("--device", default="auto", help="auto (cuda, then mps, then cpu), cpu, cuda, cuda:1, mps")
+    group.add_argument("--autocast", action="store_true", help="bfloat16 in the networks, on CUDA")
+    group.add_argument("--threads", type=int, default=0, help="CPU threads (default: PyTorch's choice)")
+    group.add_argument("--seed", type=int, default=0, help="of augmentation and start (default 0)")
+    group.add_argument("--max-height", type=int, metavar="N", help="work on frames of at most N rows")
+    numbers = parser.add_argument_group("settings", "each overrides the preset; see `vosedu settings`")
+    for f in fields(Config):
+        limits = f.metadata.get("choices") or (f.metadata["low"], f.metadata["high"])
+        text = "|".join(limits) if "choices" in f.metadata else f"{limits[0]} to {limits[1]}"
+        # argparse reads % as a format
+        numbers.add_argument("--" + f.name.replace("_", "-"), type=f.type, metavar=text,
+                             help=f.metadata["help"].replace("%", "%%"))
+
+
+def _config(args: argparse.Namespace) -> Config:
+    if args.preset not in PRESETS:
+        raise InputError(f"unknown preset '{args.preset}': choose one of {', '.join(PRESETS)}")
+    given = {f.name: getattr(args, f.name) for f in fields(Config) if getattr(args, f.name) is not None}
+    return replace(PRESETS[args.preset], **given)
+
+
+def _segmenter(args: argparse.Namespace) -> Segmenter:
+    if args.threads > 0:
+        torch.set_num_threads(args.threads)
+    if args.backbone not in NAMES:
+        raise InputError(f"unknown backbone '{args.backbone}': choose one of {', '.join(NAMES)}")
+    if args.max_height is not None and args.max_height < 32:
+        raise InputError(f"--max-height is {args.max_height}: give 32 or more")
+    if not 0 <= args.seed < 2**31:
+        raise InputError(f"--seed is {args.seed}: give a whole number from 0 to 2147483647")
+    segmenter = Segmenter.from_pretrained(args.backbone, args.weights, _config(args), args.device, args.autocast)
+    if args.no_refinement:
+        segmenter.refinement = None
+    return segmenter
+
+
+def _settings(args: argparse.Namespace, segmenter: Segmenter) -> dict:
+    """Everything that decides the masks."""
+    return {
+        "preset": args.preset,
+        "backbone": args.backbone,
+        "weights": [str(w) for w in args.weights] or "bundled or ImageNet",
+        "output": "refinement" if segmenter.refinement else "D only",
+        "device": segmenter.device.type,
+        "autocast": args.autocast,
+        "seed": args.seed,
+        "max_height": args.max_height,
+        **asdict(segmenter.config),
+    }
+
+
+def _write_json(path: Path, content: dict) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _to_size(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Ids at another size, by nearest neighbour: ids do not mix."""
+    return labels if labels.shape == size else cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def _announce(segmenter: Segmenter, args: argparse.Namespace) -> None:
+    print(f"vosedu: {args.backbone} on {machine(segmenter.device)}, preset {args.preset}", file=sys.stderr)
+    if segmenter.refinement is None and not args.no_refinement:
+        print("vosedu: no refinement weights for this backbone, so masks come from the target model alone "
+              "(the paper's D-only); give R with --weights", file=sys.stderr)
+
+
+def _stages(video: Video) -> str:
+    return ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in video.stopwatch.seconds().items())
+
+
+# --- segment
+
+
+def segment(args: argparse.Namespace) -> int:
+    """Segment one video from the mask of its first frame."""
+    config = _config(args)
+    source = FrameSource(args.input, args.max_height)
+    given = read_mask(args.masks, source.size)
+    check_first_mask(given, args.masks)
+    labels = _to_size(given, source.working_size)
+    check_first_mask(labels, args.masks)
+    out = args.out or Path(f"{args.input.stem}-masks")
+    segmenter = _segmenter(args)
+    make_folder(out)
+    _announce(segmenter, args)
+    video, began, sheet = None, time.perf_counter(), []
+    with ExitStack() as stack:
+        drawing = args.overlay and stack.enter_context(OverlayWriter(args.overlay, source.fps, source.working_size))
+        writer = stack.enter_context(BackgroundWriter())
+        bar = stack.enter_context(tqdm(total=source.count, unit="frame", disable=args.quiet, file=sys.stderr))
+        frames = stack.enter_context(_closing(prefetch(source)))
+        for index, (name, frame) in enumerate(frames):
+            if video is None:
+                video = segmenter.start(frame, labels, args.seed)
+                answer, full = labels, given
+            else:
+                answer = video.step(frame).cpu().numpy()
+                full = _to_size(answer, source.size)
+            writer.submit(write_mask, out / f"{name}.png", full)
+            if drawing or args.sheet:
+                picture = overlay(frame, answer)
+                if drawing:
+                    writer.submit(drawing.add, picture)
+                if args.sheet and index % max(1, (source.count or 100) // 8) == 0 and len(sheet) < 8:
+                    sheet.append(picture)
+            bar.update()
+        count = index + 1
+    if args.sheet:
+        make_folder(args.sheet.parent)
+        with atomic(args.sheet) as temporary:
+            cv2.imwrite(str(temporary), contact_sheet(sheet)[..., ::-1])
+    seconds = time.perf_counter() - began
+    _write_json(out / "run.json", {
+        "input": str(args.input), "masks": str(args.masks), "frames": count, "objects": len(video.ids),
+        "settings": _settings(args, segmenter), "config": asdict(config), "versions": versions(),
+        "machine": machine(segmenter.device), "seconds": seconds, "stages": video.stopwatch.seconds(),
+    })
+    print(f"{count} frames, {len(video.ids)} object{'s' * (len(video.ids) > 1)}, {count / seconds:.1f} frames per second "
+          f"including decoding and writing\nseconds by stage: {_stages(video)}\nmasks in {out}"
+          + (f", overlay {args.overlay}" if args.overlay else ""))
+    return 0
+
+
+class _closing:
+    """Ends a generator when the block does, whatever happens in it."""
+
+    def __init__(self, generator):
+        self.generator = generator
+
+    def __enter__(self):
+        return self.generator
+
+    def __exit__(self, *_):
+        self.generator.close()
+
+
+# --- evaluate
+
+
+def _run_sequence(segmenter: Segmenter, sequence: datasets.Sequence, args: argparse.Namespace, folder: Path | None,
+                  bar: tqdm) -> tuple[metrics.SequenceScorer, float]:
+    """Segment and score one sequence; the scorer, and the seconds that decoding, segmenting and writing took."""
+    source = FrameSource(sequence.frames, args.max_height)
+    entries = sequence.entries()
+    scorer = _scorer(sequence, entries)
+    if folder is not None:
+        make_folder(folder)
+    video, began = None, time.perf_counter()
+    with BackgroundWriter() as writer, _closing(prefetch(source)) as frames:
+        for index, (name, frame) in enumerate(frames):
+            new = entries.get(index)
+            if new is not None and new.shape != source.size:
+                raise InputError(f"{sequence.name}: the mask of frame {name} has another size than the frame: fix the data")
+            small = None if new is None else _to_size(new, source.working_size)
+            if video is None:
+                if small is None:
+                    continue
+                video = segmenter.start(frame, small, args.seed)
+                labels = small
+            else:
+                labels = video.step(frame, small).cpu().numpy()
+            labels = _to_size(labels, source.size)
+            if folder is not None:
+                writer.submit(write_mask, folder / f"{name}.png", labels)
+            writer.submit(_score, scorer, sequence, index, labels)
+            bar.update()
+    return scorer, time.perf_counter() - began
+
+
+def _scorer(sequence: datasets.Sequence, entries: dict[int, np.ndarray]) -> metrics.SequenceScorer:
+    first = {int(i): index for index, labels in entries.items() for i in np.unique(labels) if i}
+    return metrics.SequenceScorer(first, len(sequence.frame_names), sequence.drop_last)
+
+
+def _score(scorer: metrics.SequenceScorer, sequence: datasets.Sequence, index: int, labels: np.ndarray) -> None:
+    truth = sequence.labels(index)
+    if truth is not None:
+        if truth.shape != labels.shape:
+            raise InputError(f"{sequence.name}: mask {sequence.frame_names[index]} is {labels.shape[1]}x{labels.shape[0]}, "
+                             f"the annotation {truth.shape[1]}x{truth.shape[0]}: score masks of the input's size")
+        scorer.add(index, labels, truth)
+
+
+def _score_results(sequence: datasets.Sequence, folder: Path, bar: tqdm) -> metrics.SequenceScorer:
+    """Score masks that exist already."""
+    scorer = _scorer(sequence, sequence.entries())
+    for index, name in enumerate(sequence.frame_names):
+        path = folder / f"{name}.png"
+        needed = min(scorer.first_frames.values()) < index < scorer.end
+        if needed and not path.is_file():
+            raise InputError(f"no result for frame {name} of {sequence.name} at {path}: check --results")
+        if needed:
+            labels = read_mask(path)
+            _score(scorer, sequence, index, (labels > 0).astype(np.uint8) if sequence.merge else labels)
+        bar.update()
+    return scorer
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Run and score a data set, or score existing results."""
+    names = [s for s in (args.sequences or "").split(",") if s]
+    sequences = datasets.load(args.dataset, args.root, args.split, names)
+    if args.json:
+        make_folder(args.json.parent)
+    scorers, seconds, frames = {}, {}, {s.name: len(s.frame_names) for s in sequences}
+    segmenter, settings = None, {"results": str(args.results)}
+    if args.results is None:
+        segmenter = _segmenter(args)
+        settings = {"dataset": args.dataset, **_settings(args, segmenter)}
+        if args.out is not None:
+            _claim(make_folder(args.out), settings)
+        _announce(segmenter, args)
+    with tqdm(total=sum(frames.values()), unit="frame", disable=args.quiet, file=sys.stderr) as bar:
+        for sequence in sequences:
+            bar.set_description(sequence.name)
+            done = args.out and args.out / f"{sequence.name}.json"
+            if args.results is not None:
+                scorers[sequence.name] = _score_results(sequence, args.results / sequence.name, bar)
+            elif done and done.is_file():
+                scorers[sequence.name], seconds[sequence.name] = _restore(done, sequence)
+                bar.update(frames[sequence.name])
+            else:
+                folder = args.out and args.out / sequence.name
+                scorer, took = _run_sequence(segmenter, sequence, args, folder, bar)
+                scorers[sequence.name], seconds[sequence.name] = scorer, took
+                if done:
+                    _write_json(done, {"seconds": took, "J": scorer.j, "F": scorer.f})
+    try:
+        result = metrics.report(scorers, frames)
+    except ValueError as error:
+        raise InputError(f"{args.root}: {error}") from None
+    result["fps"] = sum(frames.values()) / sum(seconds.values()) if seconds else None
+    result["config"], result["versions"] = settings, versions()
+    if segmenter:
+        result["machine"] = machine(segmenter.device)
+    print(_table(result))
+    if args.json:
+        _write_json(args.json, result)
+    return 0
+
+
+def _claim(out: Path, settings: dict) -> None:
+    """Refuse to mix results of different settings in one folder."""
+    path = out / "settings.json"
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        differing = [k for k in settings if before.get(k) != settings[k]]
+        if differing:
+            k = differing[0]
+            raise InputError(f"{out} holds results with {k} {before.get(k)}, and this run has {settings[k]}: "
+                             "choose another --out or the same settings")
+    else:
+        _write_json(path, settings)
+
+
+def _restore(path: Path, sequence: datasets.Sequence) -> tuple[metrics.SequenceScorer, float]:
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    scorer = metrics.SequenceScorer({int(i): 0 for i in saved["J"]}, len(sequence.frame_names), sequence.drop_last)
+    scorer.j, scorer.f = ({int(i): v for i, v in saved[m].items()} for m in "JF")
+    return scorer, saved["seconds"]
+
+
+def _table(result: dict) -> str:
+    width = max(len("sequence"), *(len(name) for name in result["sequences"]))
+    rows = [f"{'sequence':<{width}}  frames  objects      J      F    J&F"]
+    for name, row in result["sequences"].items():
+        rows.append(f"{name:<{width}}  {row['frames']:6d}  {row['objects']:7d}  "
+                    f"{row['J_mean']:.3f}  {row['F_mean']:.3f}  {row['JF_mean']:.3f}")
+    j, f = result["J"], result["F"]
+    rows.append(f"{'mean':<{width}}  {'':6}  {'':7}  {j['mean']:.3f}  {f['mean']:.3f}  {result['JF_mean']:.3f}")
+    rows.append(f"J recall {j['recall']:.3f} decay {j['decay']:.3f}, F recall {f['recall']:.3f} decay {f['decay']:.3f}"
+                + (f", {result['fps']:.2f} frames per second" if result["fps"] else ""))
+    return "\n".join(rows)
+
+
+# --- doctor, settings
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """Check this machine, a line an item; exit status 1 where something is missing."""
+    fine = True
+
+    def line(good: bool, text: str, remedy: str = "") -> None:
+        nonlocal fine
+        fine &= good
+        print(f"{'ok     ' if good else 'missing'}  {text}" + (f": {remedy}" if remedy and not good else ""))
+
+    line(sys.version_info >= (3, 10), f"Python {platform.python_version()}", "install Python 3.10 or newer")
+    line(True, ", ".join(f"{k} {v}" for k, v in versions().items() if k != "python"))
+    line(True, f"device {pick_device()} ({machine(pick_device())}); CUDA {'there' if torch.cuda.is_available() else 'absent'}, "
+               f"MPS {'there' if torch.backends.mps.is_available() else 'absent'}")
+    line(BUNDLED.is_file(), f"bundled weights {BUNDLED}", "restore data/weights from the repository")
+    cache = Path(torch.hub.get_dir()) / "checkpoints"
+    cached = sorted({n for n in RESNETS for _ in cache.glob(f"{n}-*.pth")}) if cache.is_dir() else []
+    line(True, f"ImageNet weights in {cache}: {', '.join(cached) or 'none; fetched when a ResNet is first asked for'}")
+    try:
+        line(True, f"bundled scenes: {', '.join(datasets.scene_notes())}")
+    except InputError as error:
+        line(False, str(error))
+    for folder in (Path.cwd(), Path(tempfile.gettempdir())):
+        line(os.access(folder, os.W_OK), f"write access to {folder}", "choose other folders with --out")
+    try:
+        score, seconds = self_test()
+        line(score > 0.8, f"self-test: J {score:.2f} on a moving disk, {seconds:.1f} s", "reinstall, and report this line")
+    except InputError as error:
+        line(False, f"self-test: {error}")
+    return 0 if fine else 1
+
+
+def self_test() -> tuple[float, float]:
+    """Segment eight frames of a textured disk that moves over a textured ground; mean J, and seconds."""
+    rng = np.random.default_rng(0)
+
+    def texture(colour: tuple[int, int, int]) -> np.ndarray:
+        noise = cv2.resize(rng.normal(0, 40, (12, 16)).astype(np.float32), (256, 192), interpolation=cv2.INTER_CUBIC)
+        return np.clip(np.array(colour) + noise[..., None], 0, 255).astype(np.uint8)
+
+    ground, disk, scores, began = texture((90, 120, 60)), texture((190, 70, 50)), [], time.perf_counter()
+    segmenter, video = Segmenter.from_pretrained(config=PRESETS["fast"]), None
+    for t in range(8):
+        mask = cv2.circle(np.zeros((192, 256), np.uint8), (80 + 10 * t, 90 + 3 * t), 40, 1, -1)
+        frame = np.where(mask[..., None] > 0, np.roll(disk, 10 * t, 1), ground)
+        if video is None:
+            video = segmenter.start(frame, mask)
+        else:
+            scores.append(metrics.jaccard(video.step(frame).cpu().numpy(), mask))
+    return float(np.mean(scores)), time.perf_counter() - began
+
+
+def demo(args: argparse.Namespace) -> int:
+    """Segment a bundled scene: masks, overlay and contact sheet in a folder, J and F on the screen."""
+    sequence = datasets.scene(args.scene) if args.scene else datasets.load("scenes", datasets.SCENES)[0]
+    first = sequence.masks / f"{sequence.frame_names[0]}.png"
+    out = args.out
+    status = main(["segment", str(sequence.frames), "--masks", str(first), "--out", str(out / sequence.name),
+                   "--overlay", str(out / f"{sequence.name}.mp4"), "--sheet", str(out / f"{sequence.name}.png"),
+                   *(["--max-height", str(args.max_height)] if args.max_height else [])])
+    if status == 0:
+        status = main(["evaluate", "scenes", "--sequences", sequence.name, "--results", str(out), "--quiet"])
+        print(f"look at {out / sequence.name}.png and {out / sequence.name}.mp4")
+    return status
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(prog="vosedu", description="Segment objects in video from a first mask, by "
+                                     "discriminative online learning (Robinson et al. 2019).")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    p = commands.add_parser("segment", help="segment one video", description=segment.__doc__)
+    p.add_argument("input", type=Path, metavar="INPUT", help="a video file, or a folder of frames")
+    p.add_argument("--masks", type=Path, required=True, metavar="FIRST.png",
+                   help="index PNG of the first frame: 0 background, else object ids; 0 and 255 alone are one object")
+    p.add_argument("--out", type=Path, metavar="DIR", help="for one palette PNG a frame (default INPUT-masks)")
+    p.add_argument("--overlay", type=Path, metavar="FILE.mp4", help="also write a video with the objects tinted")
+    p.add_argument("--sheet", type=Path, metavar="FILE.png", help="also write eight overlays as one picture")
+    p.add_argument("--quiet", action="store_true", help="no progress bar")
+    _add_engine_flags(p)
+    p.set_defaults(run=segment)
+
+    p = commands.add_parser("evaluate", help="score a data set", description=evaluate.__doc__)
+    p.add_argument("dataset", help=", ".join(datasets.NAMES))
+    p.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="where the data set lies")
+    p.add_argument("--sequences", metavar="A,B", help="only these")
+    p.add_argument("--split", default="val", help="default val")
+    p.add_argument("--out", type=Path, metavar="DIR", help="keep masks and scores there; run again to resume")
+    p.add_argument("--results", type=Path, metavar="DIR", help="score the masks in DIR/<sequence> and run nothing")
+    p.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    p.add_argument("--quiet", action="store_true", help="no progress bar")
+    _add_engine_flags(p)
+    p.set_defaults(run=evaluate)
+
+    p = commands.add_parser("demo", help="segment a bundled scene", description=demo.__doc__)
+    p.add_argument("--scene", help="its name (default: the first)")
+    p.add_argument("--out", type=Path, default=Path("out"), metavar="DIR")
+    p.add_argument("--max-height", type=int, metavar="N")
+    p.set_defaults(run=demo)
+
+    p = commands.add_parser("doctor", help="check this machine", description=doctor.__doc__)
+    p.set_defaults(run=doctor)
+    p = commands.add_parser("settings", help="list every setting and preset")
+    p.set_defaults(run=lambda args: print(describe()) or 0)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; 0 where it went well, 2 with one line on stderr where the input cannot be used."""
+    args = build_parser().parse_args(argv)
+    try:
+        return args.run(args)
+    except InputError as error:
+        print(f"vosedu: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("vosedu: stopped; finished masks are kept, run the same command again to go on", file=sys.stderr)
+        return 130
+    except torch.OutOfMemoryError:
+        print("vosedu: the device ran out of memory: use --max-height 480, or --device cpu", file=sys.stderr)
+        return 2
