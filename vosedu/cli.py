@@ -87,15 +87,20 @@ def _config(args: argparse.Namespace) -> Config:
     return replace(PRESETS[args.preset], **given)
 
 
-def _segmenter(args: argparse.Namespace) -> Segmenter:
-    if args.threads > 0:
-        torch.set_num_threads(args.threads)
+def _check_flags(args: argparse.Namespace) -> None:
+    """Complain about flags before anything is read."""
     if args.backbone not in NAMES:
         raise InputError(f"unknown backbone '{args.backbone}': choose one of {', '.join(NAMES)}")
     if args.max_height is not None and args.max_height < 32:
         raise InputError(f"--max-height is {args.max_height}: give 32 or more")
     if not 0 <= args.seed < 2**31:
         raise InputError(f"--seed is {args.seed}: give a whole number from 0 to 2147483647")
+    _config(args)
+
+
+def _segmenter(args: argparse.Namespace) -> Segmenter:
+    if args.threads > 0:
+        torch.set_num_threads(args.threads)
     segmenter = Segmenter.from_pretrained(args.backbone, args.weights, _config(args), args.device, args.autocast)
     if args.no_refinement:
         segmenter.refinement = None
@@ -143,12 +148,12 @@ def _stages(video: Video) -> str:
 
 def segment(args: argparse.Namespace) -> int:
     """Segment one video from the mask of its first frame."""
-    config = _config(args)
+    _check_flags(args)
     source = FrameSource(args.input, args.max_height)
     given = read_mask(args.masks, source.size)
     check_first_mask(given, args.masks)
     labels = _to_size(given, source.working_size)
-    check_first_mask(labels, args.masks)
+    check_first_mask(labels, f"{args.masks} at {source.working_size[0]} rows")
     out = args.out or Path(f"{args.input.stem}-masks")
     segmenter = _segmenter(args)
     make_folder(out)
@@ -182,7 +187,7 @@ def segment(args: argparse.Namespace) -> int:
     seconds = time.perf_counter() - began
     _write_json(out / "run.json", {
         "input": str(args.input), "masks": str(args.masks), "frames": count, "objects": len(video.ids),
-        "settings": _settings(args, segmenter), "config": asdict(config), "versions": versions(),
+        "settings": _settings(args, segmenter), "versions": versions(),
         "machine": machine(segmenter.device), "seconds": seconds, "stages": video.stopwatch.seconds(),
     })
     print(f"{count} frames, {len(video.ids)} object{'s' * (len(video.ids) > 1)}, {count / seconds:.1f} frames per second "
@@ -268,6 +273,7 @@ def _score_results(sequence: datasets.Sequence, folder: Path, bar: tqdm) -> metr
 
 def evaluate(args: argparse.Namespace) -> int:
     """Run and score a data set, or score existing results."""
+    _check_flags(args)
     names = [s for s in (args.sequences or "").split(",") if s]
     sequences = datasets.load(args.dataset, args.root, args.split, names)
     if args.json:

@@ -239,8 +239,8 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     return np.where(labels == 255, 0, labels).astype(np.uint8)  # among ids, 255 is the data sets' "ignore"
 
 
-def check_first_mask(labels: np.ndarray, path: Path) -> None:
-    """Refuse masks that nothing can be learned from.
+def check_first_mask(labels: np.ndarray, path: Path | str) -> None:
+    """Refuse masks that nothing can be learned from; `path` is for the message.
 
     Raises:
         InputError: no object, one under ten pixels, or no background.

@@ -1,0 +1,28 @@
+# Everything runs in .venv, which is made on first use. On Windows without make, see README.md.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: lab demo test notebooks clean
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
+
+lab: $(VENV)/ready
+	$(BIN)/jupyter lab notebooks/
+
+demo: $(VENV)/ready
+	$(BIN)/python -m vosedu demo --out out
+
+test: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
+
+notebooks: $(VENV)/ready
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+
+clean:
+	rm -rf $(VENV) out

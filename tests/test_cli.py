@@ -1,0 +1,153 @@
+"""The commands as a user meets them: results on disk, resuming, and one clear line for everything unusable."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import moving_disk
+from PIL import Image
+from test_video import save_frames
+
+from vosedu.cli import main
+from vosedu.video import read_mask, write_mask
+
+QUICK = ["--samples", "4", "--gn-steps", "2", "--quiet", "--device", "cpu"]
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """A folder of frames and a first mask of two objects."""
+    frames, labels = moving_disk(5, objects=2)
+    save_frames(tmp_path / "clip", frames)
+    write_mask(tmp_path / "first.png", labels[0])
+    return tmp_path
+
+
+@pytest.fixture
+def davis(tmp_path):
+    """A data set of two short sequences in DAVIS layout."""
+    for name in ("one", "two"):
+        frames, labels = moving_disk(4, objects=2)
+        save_frames(tmp_path / "JPEGImages" / "480p" / name, frames)
+        (tmp_path / "Annotations" / "480p" / name).mkdir(parents=True)
+        for index, ids in enumerate(labels):
+            write_mask(tmp_path / "Annotations" / "480p" / name / f"{index:05d}.png", ids)
+    return tmp_path
+
+
+def test_segment_writes_masks_overlay_sheet_and_notes(clip, capsys):
+    out = clip / "masks"
+    status = main(["segment", str(clip / "clip"), "--masks", str(clip / "first.png"), "--out", str(out), "--overlay",
+                   str(clip / "o.mp4"), "--sheet", str(clip / "s.png"), *QUICK])
+    assert status == 0
+    assert sorted(p.name for p in out.glob("*.png")) == [f"{i:05d}.png" for i in range(5)]
+    assert np.array_equal(read_mask(out / "00000.png"), read_mask(clip / "first.png"))
+    with Image.open(out / "00004.png") as image:
+        assert image.size == (128, 96) and image.mode == "P"
+    notes = json.loads((out / "run.json").read_text())
+    assert notes["frames"] == 5 and notes["objects"] == 2 and notes["settings"]["samples"] == 4
+    assert (clip / "o.mp4").stat().st_size > 500 and (clip / "s.png").exists()
+    assert "5 frames, 2 objects" in capsys.readouterr().out
+
+
+def test_same_seed_writes_the_same_masks(clip):
+    for name in ("a", "b"):
+        main(["segment", str(clip / "clip"), "--masks", str(clip / "first.png"), "--out", str(clip / name), *QUICK])
+    for i in range(5):
+        assert (clip / "a" / f"{i:05d}.png").read_bytes() == (clip / "b" / f"{i:05d}.png").read_bytes()
+
+
+def test_max_height_still_writes_masks_of_the_input_size(clip):
+    assert main(["segment", str(clip / "clip"), "--masks", str(clip / "first.png"), "--out", str(clip / "m"),
+                 "--max-height", "64", *QUICK]) == 0
+    assert read_mask(clip / "m" / "00003.png").shape == (96, 128)
+
+
+def test_one_frame_is_its_own_answer(clip):
+    for i in range(1, 5):
+        (clip / "clip" / f"{i:05d}.png").unlink()
+    assert main(["segment", str(clip / "clip"), "--masks", str(clip / "first.png"), "--out", str(clip / "m"), *QUICK]) == 0
+    assert np.array_equal(read_mask(clip / "m" / "00000.png"), read_mask(clip / "first.png"))
+
+
+def test_evaluate_reports_resumes_and_refuses_to_mix(davis, capsys):
+    command = ["evaluate", "davis2017", "--root", str(davis), "--out", str(davis / "out"), "--json", str(davis / "r.json")]
+    assert main([*command, *QUICK]) == 0
+    first = json.loads((davis / "r.json").read_text())
+    assert set(first) >= {"J", "F", "JF_mean", "fps", "sequences", "config", "versions"}
+    assert first["sequences"]["one"].keys() == {"J_mean", "F_mean", "JF_mean", "frames", "objects"}
+    assert first["sequences"]["one"]["objects"] == 2 and first["sequences"]["one"]["frames"] == 4
+    (davis / "out" / "two.json").unlink()  # as if it had been cut off in the second sequence
+    stamp = (davis / "out" / "one" / "00002.png").stat().st_mtime_ns
+    assert main([*command, *QUICK]) == 0
+    assert (davis / "out" / "one" / "00002.png").stat().st_mtime_ns == stamp
+    assert json.loads((davis / "r.json").read_text())["J"] == first["J"]
+    assert main([*command, *QUICK, "--channels", "5"]) == 2
+    assert "channels" in capsys.readouterr().err
+
+
+def test_scoring_existing_results_equals_running(davis):
+    main(["evaluate", "davis2017", "--root", str(davis), "--out", str(davis / "out"), "--json", str(davis / "a.json"), *QUICK])
+    assert main(["evaluate", "davis2017", "--root", str(davis), "--results", str(davis / "out"), "--json",
+                 str(davis / "b.json"), "--quiet"]) == 0
+    a, b = (json.loads((davis / n).read_text()) for n in ("a.json", "b.json"))
+    assert a["J"] == b["J"] and a["F"] == b["F"] and b["fps"] is None
+
+
+def test_perfect_results_score_one(davis, capsys):
+    assert main(["evaluate", "davis2017", "--root", str(davis), "--results", str(davis / "Annotations" / "480p"),
+                 "--quiet"]) == 0
+    assert "1.000  1.000  1.000" in capsys.readouterr().out
+
+
+BAD = {
+    "no such file": (["segment", "absent.mp4", "--masks", "first.png"], "no such file"),
+    "no mask": (["segment", "clip", "--masks", "absent.png"], "no mask"),
+    "preset": (["segment", "clip", "--masks", "first.png", "--preset", "fastest"], "unknown preset"),
+    "backbone": (["segment", "clip", "--masks", "first.png", "--backbone", "vgg"], "unknown backbone"),
+    "no weights": (["segment", "clip", "--masks", "first.png", "--backbone", "mobilenet_v2"], "--weights"),
+    "cuda": (["segment", "clip", "--masks", "first.png", "--device", "cuda"], "--device cpu"),
+    "setting": (["segment", "clip", "--masks", "first.png", "--target-share", "3"], "target_share is 3.0"),
+    "height": (["segment", "clip", "--masks", "first.png", "--max-height", "3"], "--max-height"),
+    "capacity": (["segment", "clip", "--masks", "first.png", "--capacity", "10"], "must exceed"),
+    "out is a file": (["segment", "clip", "--masks", "first.png", "--out", "first.png"], "cannot write"),
+    "data set": (["evaluate", "davis2018"], "unknown data set"),
+    "root": (["evaluate", "davis2016", "--root", "absent"], "check --root"),
+    "sequence": (["evaluate", "scenes", "--sequences", "two-cats"], "did you mean"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_input_is_one_line_and_status_2(clip, monkeypatch, capsys, kind):
+    monkeypatch.chdir(clip)
+    if kind == "cuda":
+        monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    before = sorted(p.name for p in clip.iterdir())
+    words, expected = BAD[kind]
+    assert main([*words, "--quiet"]) == 2
+    err = capsys.readouterr().err
+    assert expected in err and err.startswith("vosedu: ") and err.count("\n") == 1
+    assert sorted(p.name for p in clip.iterdir()) == before
+
+
+def test_a_broken_frame_keeps_what_is_finished(clip, capsys):
+    (clip / "clip" / "00003.png").write_bytes(b"\x89PNG broken")
+    assert main(["segment", str(clip / "clip"), "--masks", str(clip / "first.png"), "--out", str(clip / "m"), "--overlay",
+                 str(clip / "o.mp4"), *QUICK]) == 2
+    assert "00003.png cannot be read" in capsys.readouterr().err
+    assert sorted(p.name for p in (clip / "m").iterdir()) == ["00000.png", "00001.png", "00002.png"]
+    assert not (clip / "o.mp4").exists()
+
+
+def test_settings_and_help(capsys):
+    assert main(["settings"]) == 0
+    assert "target_share" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as done:
+        main(["segment", "--help"])
+    assert done.value.code == 0 and "--learning-rate" in capsys.readouterr().out
+
+
+def test_doctor(capsys):
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "self-test: J" in out and "missing" not in out

@@ -1,0 +1,123 @@
+"""J and F on masks small enough to count by hand, and F against a slow version of its definition."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vosedu.metrics import SequenceScorer, boundary, boundary_f, jaccard, report, summarise
+
+
+def box(rows, columns, size=(100, 100)):
+    mask = np.zeros(size, np.uint8)
+    mask[slice(*rows), slice(*columns)] = 1
+    return mask
+
+
+EMPTY, FULL = np.zeros((100, 100), np.uint8), np.ones((100, 100), np.uint8)
+
+
+def test_jaccard_by_hand():
+    assert jaccard(EMPTY, EMPTY) == 1
+    assert jaccard(EMPTY, FULL) == jaccard(FULL, EMPTY) == 0
+    square, shifted = box((10, 20), (10, 20)), box((10, 20), (11, 21))
+    assert jaccard(square, shifted) == pytest.approx(90 / 110)
+    assert jaccard(box((0, 10), (0, 10)), box((0, 10), (0, 5))) == 0.5
+
+
+def test_boundary_by_hand():
+    # a 3x3 square at rows 2..4: its rim on the inside east and south, on the outside west and north
+    found = boundary(box((2, 5), (2, 5), (7, 7)))
+    expected = np.array([
+        [0, 0, 0, 0, 0, 0, 0],
+        [0, 1, 1, 1, 1, 0, 0],
+        [0, 1, 0, 0, 1, 0, 0],
+        [0, 1, 0, 0, 1, 0, 0],
+        [0, 1, 1, 1, 1, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0],
+    ], bool)
+    assert np.array_equal(found, expected)
+    assert not boundary(FULL).any() and not boundary(EMPTY).any()
+    # at the image's border there is no boundary: nothing lies beyond it
+    assert boundary(box((0, 100), (0, 50))).sum() == 100
+
+
+def test_f_by_hand():
+    assert boundary_f(EMPTY, EMPTY) == 1 and boundary_f(FULL, EMPTY) == 1  # neither has a boundary
+    assert boundary_f(box((10, 20), (10, 20)), EMPTY) == 0 and boundary_f(EMPTY, box((10, 20), (10, 20))) == 0
+    # ceil(0.008 * 141.4) = 2 pixels of tolerance
+    square = box((10, 30), (10, 30))
+    assert boundary_f(square, box((10, 30), (12, 32))) == 1
+    far = boundary_f(square, box((10, 30), (14, 34)))
+    assert 0 < far < 1
+    assert boundary_f(box((10, 20), (10, 20)), box((60, 70), (60, 70))) == 0
+    assert boundary_f(box((0, 30), (0, 30)), box((0, 30), (0, 30))) == 1
+
+
+def slow_f(prediction, truth):
+    """The definition, point by point."""
+    radius = math.ceil(0.008 * math.hypot(*truth.shape))
+
+    def edge(mask):
+        h, w = mask.shape
+        return [(y, x) for y in range(h) for x in range(w)
+                if any(y + dy < h and x + dx < w and mask[y, x] != mask[y + dy, x + dx] for dy, dx in ((0, 1), (1, 0), (1, 1)))]
+
+    a, b = edge(prediction), edge(truth)
+    if not a or not b:
+        return float(bool(a) == bool(b))
+
+    def share(points, others):
+        return np.mean([any((y - v) ** 2 + (x - u) ** 2 <= radius**2 for v, u in others) for y, x in points])
+
+    p, r = share(a, b), share(b, a)
+    return 2 * p * r / (p + r) if p + r else 0.0
+
+
+@given(seed=st.integers(0, 10**6), h=st.integers(2, 14), w=st.integers(2, 14), density=st.floats(0.05, 0.95))
+@settings(max_examples=60, deadline=None)
+def test_f_equals_its_definition(seed, h, w, density):
+    rng = np.random.default_rng(seed)
+    a, b = (rng.random((h, w)) < density for _ in range(2))
+    assert boundary_f(a, b) == pytest.approx(slow_f(a, b))
+
+
+def test_f_equals_its_definition_at_a_larger_radius():
+    a, b = box((20, 60), (30, 90), (150, 200)), box((22, 64), (31, 95), (150, 200))
+    assert boundary_f(a, b) == pytest.approx(slow_f(a, b))
+
+
+def test_summary_by_hand_beyond_256_frames():
+    values = [1.0] * 150 + [0.25] * 150
+    # borders round(linspace(1, 300, 5)) = 1, 76, 150, 225, 300: the first bin has 76 frames, the last 76
+    assert summarise(values) == {"mean": 0.625, "recall": 0.5, "decay": 0.75}
+    assert summarise([0.5]) == {"mean": 0.5, "recall": 0.0, "decay": 0.0}
+    with pytest.raises(ValueError, match="no frames"):
+        summarise([])
+
+
+def test_protocol_leaves_out_first_and_last_frame():
+    scorer = SequenceScorer({1: 0, 2: 1}, frames=5)
+    truth = box((10, 30), (10, 30)) + 2 * box((50, 70), (50, 70))
+    for index in range(5):
+        scorer.add(index, truth if index in (0, 4) else EMPTY, truth)
+    assert scorer.j == {1: [0, 0, 0], 2: [0, 0]}  # the given and the last frame would have been perfect
+    late = SequenceScorer({1: 0}, frames=3, drop_last=False)
+    for index in range(3):
+        late.add(index, truth, truth)
+    assert late.j == {1: [1, 1]}
+
+
+def test_report_averages_over_objects_not_sequences():
+    a, b = SequenceScorer({1: 0, 2: 0}, 3), SequenceScorer({1: 0}, 3)
+    square = box((10, 30), (10, 30))
+    a.add(1, square, square + 2 * box((50, 70), (50, 70)))
+    b.add(1, EMPTY, square)
+    found = report({"a": a, "b": b}, {"a": 3, "b": 3})
+    assert found["J"]["mean"] == pytest.approx(1 / 3)  # objects 1, 0, 0; sequences would give 1/4
+    assert found["sequences"]["a"] == {"J_mean": 0.5, "F_mean": 0.5, "JF_mean": 0.5, "frames": 3, "objects": 2}
+    with pytest.raises(ValueError, match="three frames"):
+        report({"c": SequenceScorer({1: 0}, 2)}, {"c": 2})

@@ -1,0 +1,152 @@
+"""Algorithm 1: several objects, late ones, absence and return, seeds, bounded state."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import moving_disk
+
+from vosedu import PAPER, InputError, Segmenter
+from vosedu.features import build_backbone
+from vosedu.metrics import jaccard
+from vosedu.segmenter import aggregate, pick_device
+
+
+def run(segmenter, frames, labels, seed=0):
+    video = segmenter.start(frames[0], labels[0], seed)
+    return video, [video.step(f).numpy() for f in frames[1:]]
+
+
+def test_follows_a_moving_disk(segmenter):
+    frames, labels = moving_disk(10, size=(192, 256), step=8)
+    video, found = run(segmenter, frames, labels)
+    assert np.mean([jaccard(a, b) for a, b in zip(found, labels[1:], strict=True)]) > 0.6
+    assert video.scores.shape == (1, 12, 16) and video.probabilities.shape == (2, 192, 256)
+    assert torch.allclose(video.probabilities.sum(0), torch.ones(192, 256), atol=1e-5)
+
+
+def test_same_seed_same_masks_other_seed_other_scores(random_segmenter):
+    frames, labels = moving_disk(4)
+    a, b, c = (run(random_segmenter, frames, labels, seed) for seed in (1, 1, 2))
+    assert all(np.array_equal(x, y) for x, y in zip(a[1], b[1], strict=True))
+    assert torch.equal(a[0].scores, b[0].scores) and not torch.equal(a[0].scores, c[0].scores)
+
+
+def test_ids_are_permanent_whatever_their_order(random_segmenter):
+    frames, labels = moving_disk(3, objects=3)
+    renamed = np.array([0, 200, 7, 31], np.uint8)[labels]
+    video, found = run(random_segmenter, frames, renamed)
+    assert video.ids == [7, 31, 200]
+    assert set(np.unique(found[-1])) <= {0, 7, 31, 200}
+
+
+def test_an_object_does_not_depend_on_who_else_is_there(random_segmenter):
+    frames, labels = moving_disk(3, objects=2)
+    together, _ = run(random_segmenter, frames, labels)
+    alone, _ = run(random_segmenter, frames[:1], np.where(labels == 2, 2, 0).astype(np.uint8))
+    first, _ = run(random_segmenter, frames[:1], labels)
+    assert torch.allclose(first.model.taps[1], alone.model.taps[0], rtol=1e-3, atol=1e-5)
+    assert together.ids == [1, 2]
+
+
+def test_late_object_overrules_and_keeps_the_others(random_segmenter):
+    frames, labels = moving_disk(4, objects=2)
+    video = random_segmenter.start(frames[0], np.where(labels[0] == 1, 1, 0).astype(np.uint8))
+    video.step(frames[1])
+    late = np.where(labels[2] == 2, 2, 0).astype(np.uint8)
+    answer = video.step(frames[2], late).numpy()
+    assert video.ids == [1, 2] and (answer[late == 2] == 2).all()
+    assert video.step(frames[3]).shape == labels[3].shape
+    assert video.memory.gamma.shape[0] == 2
+
+
+def test_a_vanished_object_is_not_learned_from(random_segmenter):
+    frames, labels = moving_disk(3)
+    video = random_segmenter.start(frames[0], labels[0])
+    video.labels = torch.zeros(96, 128, dtype=torch.uint8)
+    features = random_segmenter.features(frames[1][None])
+    before, taps = video.memory.gamma.clone(), video.model.taps.clone()
+    with torch.inference_mode():
+        video._remember(video.model.project(features[3][0]), torch.tensor([1], dtype=torch.uint8))
+        video._update()
+    assert torch.equal(video.memory.gamma, before) and torch.equal(video.model.taps, taps)
+
+
+def test_update_happens_every_eighth_frame(random_segmenter):
+    frames, labels = moving_disk(17, step=2)
+    video, changed = random_segmenter.start(frames[0], labels[0]), []
+    for index, frame in enumerate(frames[1:], 1):
+        taps = video.model.taps
+        # the whole image as target keeps the object present, whatever random features say
+        video.step(frame)
+        if video.model.taps is not taps:
+            changed.append(index)
+    assert changed == [8, 16]
+
+
+def test_no_update_setting_leaves_the_model_alone():
+    torch.manual_seed(0)
+    segmenter = Segmenter(build_backbone("compact"), config=PAPER.__class__(cg_update=0, channels=8), device="cpu")
+    frames, labels = moving_disk(10)
+    video = segmenter.start(frames[0], labels[0])
+    taps = video.model.taps
+    for frame in frames[1:]:
+        video.step(frame)
+    assert video.model.taps is taps
+
+
+def test_aggregation_by_hand():
+    p = torch.tensor([0.8, 0.5]).view(2, 1, 1)
+    found = aggregate(p)[:, 0, 0]
+    odds = torch.tensor([0.1 / 0.9, 0.8 / 0.2, 1.0])  # background (1 - 0.8)(1 - 0.5) = 0.1
+    assert torch.allclose(found, odds / odds.sum(), atol=1e-4)
+    least = aggregate(p, "min")[:, 0, 0]
+    assert torch.allclose(least, torch.tensor([0.2 / 0.8, 4.0, 1.0]).softmax(0), atol=1e-4)
+    for rule in ("softmax", "min"):
+        extreme = aggregate(torch.tensor([0.0, 1.0]).view(2, 1, 1), rule)
+        assert torch.isfinite(extreme).all() and extreme.argmax() == 2
+
+
+@pytest.mark.parametrize(
+    "frame,labels,words",
+    [
+        (np.zeros((96, 128, 3), np.float32), np.ones((96, 128), np.uint8), "uint8"),
+        (np.zeros((96, 128, 3), np.uint8), np.ones((90, 128), np.uint8), "size"),
+        (np.zeros((96, 128, 3), np.uint8), np.zeros((96, 128), np.uint8), "no object"),
+        (np.zeros((96, 128, 3), np.uint8), np.full((96, 128), 300), "255"),
+    ],
+)
+def test_bad_first_frames_are_refused(random_segmenter, frame, labels, words):
+    with pytest.raises(InputError, match=words):
+        random_segmenter.start(frame, labels)
+
+
+def test_one_and_two_threads_agree(segmenter):
+    frames, labels = moving_disk(9, size=(192, 256), step=8)
+    results, before = [], torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            results.append(np.stack(run(segmenter, frames, labels)[1]))
+    finally:
+        torch.set_num_threads(before)
+    assert (results[0] == results[1]).mean() >= 0.999
+
+
+def test_devices(monkeypatch):
+    for cuda, mps, expected in [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")]:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=cuda: there)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda there=mps: there)
+        assert pick_device().type == expected
+    with pytest.raises(InputError, match="--device cpu"):
+        pick_device("cuda")
+    with pytest.raises(InputError, match="unknown device"):
+        pick_device("tpu")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_agrees_with_cpu(segmenter):
+    frames, labels = moving_disk(9, size=(192, 256), step=8)
+    on_gpu = Segmenter.from_pretrained("compact", device="cuda").start(frames[0], labels[0])
+    on_cpu = segmenter.start(frames[0], labels[0])
+    same = [(on_gpu.step(f).cpu() == on_cpu.step(f)).float().mean().item() for f in frames[1:]]
+    assert np.mean(same) > 0.995
