@@ -25,7 +25,7 @@ import numpy as np
 from mathutils import Vector, noise
 from PIL import Image
 
-WIDTH, HEIGHT = 428, 240
+WIDTH, HEIGHT = 854, 480
 ID_STEP = 20  # grey levels between object ids in the mask pass
 
 
@@ -184,7 +184,7 @@ def meadow(rng):
         mesh.from_pydata(corners, [], faces)
         mesh.materials.append(grass[kind % 2])
         tufts.append(mesh)
-    for _ in range(4200):
+    for _ in range(5200):
         x, y = rng.uniform(-5, 5), rng.uniform(-2.2, 8)
         if noise.noise(Vector((0.8 * x, 0.8 * y, 5))) > -0.15:
             s = rng.uniform(0.5, 1.0)
@@ -264,7 +264,7 @@ def two_dogs(frames):
 
 SCENES = {
     "two-dogs": (two_dogs, {
-        "title": "Two toy dogs", "frames": 28, "objects": {"1": "brown dog in a striped shirt"},
+        "title": "Two toy dogs", "frames": 32, "objects": {"1": "brown dog in a striped shirt"},
         "watch": "The brown dog turns away while a grey dog, alike in shape, passes behind it: does the score map "
                  "follow appearance or shape?",
     }),
@@ -364,7 +364,7 @@ def main():
     parser.add_argument("--scene", action="append", choices=sorted(SCENES), help="only these; may be repeated")
     parser.add_argument("--frames", type=int, help="fewer or more than the scene's own number")
     parser.add_argument("--width", type=int, default=WIDTH)
-    parser.add_argument("--samples", type=int, default=8, help="light paths a pixel")
+    parser.add_argument("--samples", type=int, default=16, help="light paths a pixel")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "scenes")
     args = parser.parse_args()
     notes_path = args.out / "scenes.json"

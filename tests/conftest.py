@@ -12,7 +12,7 @@ from vosedu.features import build_backbone
 from vosedu.segmenter import Segmenter
 
 
-def moving_disk(frames=6, size=(96, 128), objects=1, step=6):
+def moving_disk(frames=6, size=(96, 128), objects=1, step=6, radius=12):
     """Textured disks that move over a textured ground: uint8 frames (T, H, W, 3) and ids (T, H, W)."""
     rng = np.random.default_rng(0)
     height, width = size
@@ -26,7 +26,7 @@ def moving_disk(frames=6, size=(96, 128), objects=1, step=6):
     for t in range(frames):
         image, ids = ground.copy(), np.zeros(size, np.uint8)
         for n in range(objects):
-            disk = cv2.circle(np.zeros(size, np.uint8), (25 + step * t, 22 + 26 * n), 12, 1, -1) > 0
+            disk = cv2.circle(np.zeros(size, np.uint8), (2 * radius + step * t, 2 * radius - 2 + 26 * n), radius, 1, -1) > 0
             image[disk], ids[disk] = np.roll(coats[n], step * t, 1)[disk], n + 1
         images.append(image)
         labels.append(ids)

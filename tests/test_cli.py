@@ -113,7 +113,7 @@ BAD = {
     "out is a file": (["segment", "clip", "--masks", "first.png", "--out", "first.png"], "cannot write"),
     "data set": (["evaluate", "davis2018"], "unknown data set"),
     "root": (["evaluate", "davis2016", "--root", "absent"], "check --root"),
-    "sequence": (["evaluate", "scenes", "--sequences", "two-cats"], "did you mean"),
+    "sequence": (["evaluate", "scenes", "--sequences", "lookalike"], "did you mean"),
 }
 
 

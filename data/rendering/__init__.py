@@ -1,1 +1,0 @@
-"""The workshop behind `data/render_scenes.py`: materials, toys, places, scenes and the renderer, all procedural."""

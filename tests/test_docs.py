@@ -1,0 +1,49 @@
+"""Claims that a machine can check: the equation map, and one list of packages for pip and conda."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROWS = [row.strip("| \n").split("|") for row in (ROOT / "docs" / "equations.md").read_text().splitlines()
+        if row.startswith("|") and "`" in row]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[f"{row[0].strip()}: {row[1].strip()}" for row in ROWS])
+def test_equation_map(row):
+    function, test, notebook = (cell.strip().strip("`") for cell in row[2:])
+    module, *names = [function]
+    while names == [] or not (ROOT / (module.replace(".", "/") + ".py")).is_file():
+        module, name = module.rsplit(".", 1)
+        names = [name, *names]
+    found = importlib.import_module(module)
+    for name in names:
+        found = getattr(found, name)
+    assert found.__doc__
+    file, name = test.split("::")
+    tree = ast.parse((ROOT / file).read_text())
+    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert notebook == "-" or (ROOT / notebook).is_file()
+
+
+def test_equation_map_has_every_equation():
+    text = " ".join(row[0] for row in ROWS)
+    assert all(f"eq. {n}" in text for n in range(1, 6)) and "Algorithm 1" in text
+
+
+def test_conda_takes_its_packages_from_pyproject():
+    """environment.yml names Python and pip alone and installs this project, so there is no second list to drift."""
+    lines = [line.strip() for line in (ROOT / "environment.yml").read_text().splitlines()]
+    listed = lines[lines.index("dependencies:") + 1 :]
+    assert listed == ["- python=3.11", "- pip", "- pip:", "- --editable .[dev]"]
+    minor = int(re.search(r'requires-python = ">=3\.(\d+)"', (ROOT / "pyproject.toml").read_text())[1])
+    assert minor <= 11
+
+
+def test_links_in_the_readme_exist():
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
