@@ -1,5 +1,7 @@
 """Layouts of DAVIS and YouTube-VOS made in a temporary folder; the real DAVIS where it is there."""
 
+import json
+
 import numpy as np
 import pytest
 from conftest import moving_disk
@@ -48,7 +50,16 @@ def test_objects_that_enter_late_in_youtube_vos(tmp_path):
     (video,) = datasets.load("ytvos", tmp_path, "valid")
     entries = video.entries()
     assert sorted(entries) == [0, 2] and set(np.unique(entries[2])) == {0, 2}
-    assert video.labels(1) is None and not video.drop_last
+    assert video.labels(1) is None and not video.drop_last and video.seen == {}
+
+    def meta(split, categories):
+        objects = {str(i): {"category": c} for i, c in enumerate(categories, 1)}
+        (tmp_path / split).mkdir(exist_ok=True)
+        (tmp_path / split / "meta.json").write_text(json.dumps({"videos": {"v": {"objects": objects}}}))
+
+    meta("valid", ["cat", "yak"])
+    meta("train", ["cat"])
+    assert datasets.load("ytvos", tmp_path, "valid")[0].seen == {1: True, 2: False}
 
 
 @pytest.mark.parametrize("name,sequences,words", [("davis", [], "choose one of"), ("davis2017", ["aa"], "did you mean a"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vosedu.metrics import SequenceScorer, boundary, boundary_f, jaccard, report, summarise
+from vosedu.metrics import SequenceScorer, boundary, boundary_f, jaccard, overall_g, report, summarise
 
 
 def box(rows, columns, size=(100, 100)):
@@ -121,3 +121,12 @@ def test_report_averages_over_objects_not_sequences():
     assert found["sequences"]["a"] == {"J_mean": 0.5, "F_mean": 0.5, "JF_mean": 0.5, "frames": 3, "objects": 2}
     with pytest.raises(ValueError, match="three frames"):
         report({"c": SequenceScorer({1: 0}, 2)}, {"c": 2})
+
+
+def test_g_is_the_mean_over_seen_and_unseen_classes():
+    square = box((10, 30), (10, 30))
+    scorer = SequenceScorer({1: 0, 2: 0, 3: 0}, 3)
+    scorer.add(1, square, square + 2 * box((50, 70), (50, 70)))  # objects 1 right, 2 missed, 3 absent and not predicted
+    found = overall_g({"v": scorer}, {"v": {1: True, 2: True, 3: False}})
+    assert found == {"G": 0.75, "F_seen": 0.5, "F_unseen": 1.0, "J_seen": 0.5, "J_unseen": 1.0}
+    assert overall_g({"v": scorer}, {"v": {1: True}}) is None

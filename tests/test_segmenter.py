@@ -1,14 +1,28 @@
 """Algorithm 1: several objects, late ones, absence and return, seeds, bounded state."""
 
+from itertools import islice, pairwise
+
+import cv2
 import numpy as np
 import pytest
 import torch
 from conftest import moving_disk
 
-from vosedu import PAPER, InputError, Segmenter
+from vosedu import BEST, PAPER, InputError, Segmenter, datasets
+from vosedu.augmentation import first_frame_samples
 from vosedu.features import build_backbone
 from vosedu.metrics import jaccard
 from vosedu.segmenter import aggregate, pick_device
+from vosedu.solver import gauss_newton
+from vosedu.target_model import (
+    FirstFrameProblem,
+    WeightedSamples,
+    conditioning,
+    initial_weights,
+    normal_form,
+    pixel_weights,
+)
+from vosedu.video import FrameSource, read_image
 
 
 def run(segmenter, frames, labels, seed=0):
@@ -150,3 +164,34 @@ def test_cuda_agrees_with_cpu(segmenter):
     on_cpu = segmenter.start(frames[0], labels[0])
     same = [(on_gpu.step(f).cpu() == on_cpu.step(f)).float().mean().item() for f in frames[1:]]
     assert np.mean(same) > 0.995
+
+
+def test_each_gauss_newton_step_lowers_the_loss_on_real_features(real_data, segmenter):
+    """Both layers, BEST and PAPER, on first-frame samples of a real video; the solver's own loss before and after."""
+    sequence = datasets.load("davis2016", real_data / "davis2016", sequences=["blackswan"])[0]
+    frame = cv2.resize(read_image(sequence.frames / "00000.jpg"), (428, 240), interpolation=cv2.INTER_AREA)
+    mask = cv2.resize(sequence.labels(0), (428, 240), interpolation=cv2.INTER_NEAREST)
+    images, labels = first_frame_samples(frame, mask, 6)
+    features = segmenter.features(images)[3].flatten(2)[None]
+    y = torch.from_numpy(labels)[None].float()
+    samples = WeightedSamples(features, normal_form(y, pixel_weights(y), (15, 27)), torch.full((1, 6), 1 / 6))
+    for config in (PAPER, BEST):
+        problem = FirstFrameProblem(samples, conditioning(features, config.conditioning), 96, (0.0, 0.0))
+        w = initial_weights(1, 256, 96, torch.Generator().manual_seed(0)) * config.start_scale
+        losses = [problem.loss(w).item()]
+        for count in config.gn_schedule():
+            w = gauss_newton(problem, w, [count])
+            losses.append(problem.loss(w).item())
+        assert all(b < a for a, b in pairwise(losses)), losses
+
+
+def test_a_real_video_is_followed(real_data, segmenter):
+    sequence = datasets.load("davis2016", real_data / "davis2016", sequences=["blackswan"])[0]
+    frames = [frame for _, frame in islice(FrameSource(sequence.frames, 240), 9)]
+
+    def small(index):
+        return cv2.resize(sequence.labels(index), frames[0].shape[1::-1], interpolation=cv2.INTER_NEAREST)
+
+    video = segmenter.start(frames[0], small(0))
+    scores = [jaccard(video.step(frame).numpy(), small(i)) for i, frame in enumerate(frames[1:], 1)]
+    assert np.mean(scores) > 0.7

@@ -305,6 +305,8 @@ def evaluate(args: argparse.Namespace) -> int:
         result = metrics.report(scorers, frames)
     except ValueError as error:
         raise InputError(f"{args.root}: {error}") from None
+    if g := metrics.overall_g(scorers, {s.name: s.seen for s in sequences}):
+        result["youtube_vos"] = g
     result["fps"] = sum(frames.values()) / sum(seconds.values()) if seconds else None
     result["config"], result["versions"] = settings, versions()
     if segmenter:
@@ -346,6 +348,8 @@ def _table(result: dict) -> str:
     rows.append(f"{'mean':<{width}}  {'':6}  {'':7}  {j['mean']:.3f}  {f['mean']:.3f}  {result['JF_mean']:.3f}")
     rows.append(f"J recall {j['recall']:.3f} decay {j['decay']:.3f}, F recall {f['recall']:.3f} decay {f['decay']:.3f}"
                 + (f", {result['fps']:.2f} frames per second" if result["fps"] else ""))
+    if "youtube_vos" in result:
+        rows.append(", ".join(f"{key} {value:.3f}" for key, value in result["youtube_vos"].items()))
     return "\n".join(rows)
 
 

@@ -3,7 +3,7 @@
 import difflib
 import json
 from collections.abc import Sequence as Many
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -26,6 +26,7 @@ class Sequence:
         masks: folder of the index PNGs, each named after its frame; frames without one are not scored.
         merge: all objects count as one (DAVIS 2016).
         drop_last: the last frame is not scored (DAVIS), or is (YouTube-VOS).
+        seen: object id -> whether its class occurs in YouTube-VOS' training set; empty where that is not known.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Sequence:
     masks: Path
     merge: bool = False
     drop_last: bool = True
+    seen: dict[int, bool] = field(default_factory=dict)
 
     @cached_property
     def frame_names(self) -> list[str]:
@@ -107,7 +109,19 @@ def load(name: str, root: Path, split: str = "val", sequences: Many[str] = ()) -
     chosen = list(sequences) or sorted(found, key=natural_key)
     if not chosen:
         raise InputError(f"no sequence has both frames below {frames} and masks below {masks}: check --root")
-    return [Sequence(s, frames / s, masks / s, name == "davis2016", name in ("davis2016", "davis2017")) for s in chosen]
+    seen = _seen_classes(root) if name == "ytvos" else {}
+    davis = name in ("davis2016", "davis2017")
+    return [Sequence(s, frames / s, masks / s, name == "davis2016", davis, seen.get(s, {})) for s in chosen]
+
+
+def _seen_classes(split: Path) -> dict[str, dict[int, bool]]:
+    """Video -> object id -> whether the training split has its class, from both splits' meta.json; {} without them."""
+    paths = split / "meta.json", split.parent / "train" / "meta.json"
+    if not all(path.is_file() for path in paths):
+        return {}
+    here, train = (json.loads(path.read_text(encoding="utf-8"))["videos"] for path in paths)
+    trained = {o["category"] for video in train.values() for o in video["objects"].values()}
+    return {v: {int(i): o["category"] in trained for i, o in d["objects"].items()} for v, d in here.items()}
 
 
 def scene_notes() -> dict[str, dict]:

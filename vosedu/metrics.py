@@ -129,3 +129,25 @@ def report(scores: dict[str, SequenceScorer], frames: dict[str, int]) -> dict:
         m: {key: float(np.mean([o[m][key] for o in everyone])) for key in ("mean", "recall", "decay")} for m in "JF"
     }
     return {**overall, "JF_mean": (overall["J"]["mean"] + overall["F"]["mean"]) / 2, "sequences": rows}
+
+
+def overall_g(scores: dict[str, SequenceScorer], seen: dict[str, dict[int, bool]]) -> dict[str, float] | None:
+    """G of YouTube-VOS: the mean of J and F over objects of seen and of unseen classes (Section 4).
+
+    Args:
+        scores: sequence name -> scorer.
+        seen: sequence name -> object id -> whether the class occurs in the training set.
+
+    Returns:
+        {"G", "J_seen", "J_unseen", "F_seen", "F_unseen"}, or None unless both kinds of class are there.
+    """
+    groups: dict[str, list[float]] = {}
+    for name, scorer in scores.items():
+        for i, figures in scorer.objects().items():
+            if i in seen.get(name, {}):
+                for m in "JF":
+                    groups.setdefault(f"{m}_{'seen' if seen[name][i] else 'unseen'}", []).append(figures[m]["mean"])
+    if len(groups) < 4:
+        return None
+    means = {key: float(np.mean(values)) for key, values in sorted(groups.items())}
+    return {"G": float(np.mean(list(means.values()))), **means}

@@ -7,6 +7,7 @@ import threading
 
 import cv2
 import ipywidgets
+import matplotlib
 import numpy as np
 import torch
 from matplotlib import colormaps
@@ -19,9 +20,10 @@ VIEWS = ("score map", "mask", "frame")
 
 
 def setup(seed: int = 0) -> torch.device:
-    """Seed NumPy and PyTorch, print versions, device and seed, and return the device."""
+    """Seed NumPy and PyTorch, set the size of figures, print versions, device and seed; returns the device."""
     np.random.seed(seed)
     torch.manual_seed(seed)
+    matplotlib.rcParams["figure.dpi"] = 80  # keeps a committed notebook small
     device = pick_device()
     print(", ".join(f"{name} {number}" for name, number in versions().items()))
     print(f"device: {machine(device)}; seed: {seed}")
