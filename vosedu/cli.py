@@ -1,4 +1,4 @@
-"""The command line: python -m vosedu segment | evaluate | doctor | settings."""
+"""The command line: python -m vosedu segment | evaluate | demo | distill | doctor | settings."""
 
 import argparse
 import json
@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from . import datasets, metrics
+from . import datasets, distillation, metrics
 from .config import PRESETS, Config, describe
 from .errors import InputError
-from .features import NAMES, RESNETS
+from .features import NAMES, RESNETS, fold_batchnorm
 from .segmenter import Segmenter, Video, pick_device
 from .video import (
     BackgroundWriter,
@@ -35,7 +35,7 @@ from .video import (
     read_mask,
     write_mask,
 )
-from .weights import BUNDLED
+from .weights import BUNDLED, load_pretrained, save
 
 
 def versions() -> dict[str, str]:
@@ -421,6 +421,21 @@ def demo(args: argparse.Namespace) -> int:
     return status
 
 
+def distill(args: argparse.Namespace) -> int:
+    """Make a compact backbone from a teacher; resumes from OUT. This is how the bundled one was made."""
+    if args.steps < 1:
+        raise InputError(f"--steps is {args.steps}: give 1 or more")
+    teacher, _, _ = load_pretrained("mobilenet_v2", [args.teacher])
+    with tqdm(total=args.steps, unit="step", file=sys.stderr) as bar:
+        student = distillation.distill(
+            fold_batchnorm(teacher), args.images, make_folder(args.out), args.steps, seed=args.seed, bar=bar
+        )
+    path = args.out / "compact.safetensors"
+    save(path, student, recipe=f"vosedu distill, {args.steps} steps, seed {args.seed}")
+    print(f"{path}: use it with --weights; losses in {args.out / 'distillation.csv'}")
+    return 0
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     parser = argparse.ArgumentParser(prog="vosedu", description="Segment objects in video from a first mask, by "
@@ -455,6 +470,15 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, default=Path("out"), metavar="DIR")
     p.add_argument("--max-height", type=int, metavar="N")
     p.set_defaults(run=demo)
+
+    p = commands.add_parser("distill", help="make a compact backbone", description=distill.__doc__)
+    p.add_argument("--teacher", type=Path, required=True, metavar="FILE", help="parameters of torchvision's mobilenet_v2, "
+                   "trained with ReLU in place of ReLU6")
+    p.add_argument("--images", type=Path, required=True, action="append", metavar="DIR", help="photographs; may be repeated")
+    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="checkpoint, losses and the finished weights")
+    p.add_argument("--steps", type=int, default=6000, help="of 16 crops (default 6000)")
+    p.add_argument("--seed", type=int, default=0)
+    p.set_defaults(run=distill)
 
     p = commands.add_parser("doctor", help="check this machine", description=doctor.__doc__)
     p.set_defaults(run=doctor)

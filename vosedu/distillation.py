@@ -6,11 +6,9 @@ augmentation. Every teacher channel counts alike: the squared error is divided b
 """
 
 import csv
-import json
 import math
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -18,6 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from .errors import InputError
 from .features import Backbone, build_backbone
@@ -142,7 +141,7 @@ def distill(
     steps: int,
     batch: int = 16,
     seed: int = 0,
-    report: Callable[[str], None] = print,
+    bar: tqdm | None = None,
 ) -> Backbone:
     """Distil `teacher` into a compact backbone; resumes from `out/distillation.pt` where that exists.
 
@@ -155,7 +154,8 @@ def distill(
     checkpoint, log = out / "distillation.pt", out / "distillation.csv"
     if checkpoint.exists():
         run.load(torch.load(checkpoint, weights_only=True))
-        report(f"resuming at step {run.step} of {steps}")
+        if bar is not None:
+            bar.update(run.step)
     total, counted, began = torch.zeros(len(DEPTHS)), 0, time.monotonic()
     while run.step < steps:
         rng = np.random.default_rng((seed, run.step))  # a crop depends on its step alone: resuming repeats nothing
@@ -164,11 +164,14 @@ def distill(
         crops = [random_crop(images[rng.integers(len(images))], size, rng) for _ in range(count)]
         total += run.train_step(torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2))
         counted += 1
+        if bar is not None:
+            bar.update()
         if run.step % 100 == 0 or run.step == steps:
             row = [run.step, *(round(v, 4) for v in (total / counted).tolist()), round(time.monotonic() - began, 1)]
             with open(log, "a", newline="") as file:
                 csv.writer(file).writerow(row)
-            report(json.dumps(row))
+            if bar is not None:
+                bar.set_postfix_str("unexplained " + " ".join(f"{v:.2f}" for v in row[1:5]))
             temporary = checkpoint.with_suffix(".tmp")
             torch.save(run.state(), temporary)
             os.replace(temporary, checkpoint)
