@@ -176,7 +176,8 @@ def meadow(rng):
                 f = step / 3
                 cx, cy, cz = x + out[0] * lean * tall * f * f, y + out[1] * lean * tall * f * f, tall * f
                 narrow = 1 - 0.9 * f
-                corners += [(cx - side[0] * narrow, cy - side[1] * narrow, cz), (cx + side[0] * narrow, cy + side[1] * narrow, cz)]
+                dx, dy = side[0] * narrow, side[1] * narrow
+                corners += [(cx - dx, cy - dy, cz), (cx + dx, cy + dy, cz)]
                 if step:
                     n = len(corners)
                     faces.append((n - 4, n - 3, n - 1, n - 2))
@@ -200,7 +201,8 @@ def meadow(rng):
     for _ in range(160):
         s = rng.uniform(0.015, 0.06)
         instance(rng.choice(stones), rng.uniform(-4, 4), rng.uniform(-2, 6), (s, s, 0.6 * s), rng.uniform(0, 6.3))
-    leaves = [template(material(f"leaves {i}", (0.02, 0.07, 0.02), (0.12, 0.2, 0.05), "fur", 9, 1.0), 0.5, i + 7) for i in range(3)]
+    leaves = [template(material(f"leaves {i}", (0.02, 0.07, 0.02), (0.12, 0.2, 0.05), "fur", 9, 1.0), 0.5, i + 7)
+              for i in range(3)]
     for i in range(26):
         s = rng.uniform(0.5, 1.1)
         instance(rng.choice(leaves), -8 + 0.65 * i, rng.uniform(6.5, 7.5), (s, s, 1.2 * s), rng.uniform(0, 6.3), 0.3)
