@@ -496,7 +496,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"vosedu: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("vosedu: stopped; finished masks are kept, run the same command again to go on", file=sys.stderr)
+        print("vosedu: stopped; finished masks are whole and kept, and evaluate with --out goes on from there", file=sys.stderr)
         return 130
     except torch.OutOfMemoryError:
         print("vosedu: the device ran out of memory: use --max-height 480, or --device cpu", file=sys.stderr)

@@ -207,6 +207,7 @@ class Video:
         self.model: TargetModel | None = None
         self.memory: Memory | None = None
         self.scores = self.probabilities = self.labels = None
+        self._present: Tensor | None = None  # (N,) bool: who was large enough in the last frame to be learned from
         self.stopwatch = Stopwatch(segmenter.device)
 
     @torch.inference_mode()
@@ -315,12 +316,12 @@ class Video:
             projected = torch.cat([projected, projected[:1].expand(objects - len(known), -1, -1, -1)])
         v = pixel_weights(y, config.target_share, config.share_rule, config.weight_power)
         self.memory.insert(projected.flatten(2), normal_form(y, v, projected.shape[-2:]), valid)
-        self.present = valid
+        self._present = valid
 
     def _update(self) -> None:
         """Re-learn w2 on M; an object that is hardly there keeps its own."""
         learned = update(self.model, *self.memory.samples(), self.segmenter.config)
-        taps = torch.where(self.present[:, None, None], learned.taps, self.model.taps)
+        taps = torch.where(self._present[:, None, None], learned.taps, self.model.taps)
         self.model = TargetModel(self.model.projection, self.model.offset, taps)
 
 
