@@ -48,7 +48,7 @@ def random_segmenter():
 
 @pytest.fixture(scope="session")
 def real_data():
-    """Folder of the real data (docs/data.md); tests that need it are skipped where it is not there."""
+    """Folder of the real data, from VOSEDU_DATA; tests that need it are skipped where it is not there."""
     folder = os.environ.get("VOSEDU_DATA")
     if not folder or not Path(folder).is_dir():
         pytest.skip("no real data: set VOSEDU_DATA to a folder with davis2016/")
