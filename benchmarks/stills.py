@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from vosedu import BEST, PAPER, Config, augmentation, metrics
+from vosedu.clips import annotated_stills
 from vosedu.features import TARGET_DEPTH, fold_batchnorm
 from vosedu.memory import initial_gamma
 from vosedu.target_model import learn, normal_form, pixel_weights
@@ -36,18 +37,6 @@ VARIANTS = {
     "BEST, whitened": replace(BEST, conditioning="whiten"),
     "BEST, v as printed": replace(BEST, weight_power="printed"),
 }
-
-
-def masks_of(image: np.ndarray, path: Path) -> list[np.ndarray]:
-    """The polygons of a YOLO label file as masks (H, W) that cover 1 to 40 % of the image."""
-    size = np.array(image.shape[1::-1])
-    found = []
-    for line in path.read_text().splitlines():
-        points = np.array(line.split()[1:], float).reshape(-1, 2) * size
-        mask = cv2.fillPoly(np.zeros(image.shape[:2], np.uint8), [points.round().astype(np.int32)], 1)
-        if 0.01 < mask.mean() < 0.4:
-            found.append(mask)
-    return found
 
 
 def strong_warp(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -80,13 +69,7 @@ def test_frame(pieces: augmentation.Pieces, other: tuple[np.ndarray, np.ndarray]
 
 def prepare(root: Path, backbone: torch.nn.Module, images: int) -> list[dict]:
     """Features and labels of 20 first-frame samples and three test frames for each photograph."""
-    photographs = []
-    for path in sorted((root / "images").iterdir()):
-        labels = root / "labels" / f"{path.stem}.txt"
-        if labels.exists():
-            image = read_image(path)
-            if masks := masks_of(image, labels):
-                photographs.append((image, masks))
+    photographs = [(read_image(path), masks) for path, masks in annotated_stills(root)]
     found = []
     for number, (image, masks) in enumerate(photographs[:images]):
         rng = np.random.default_rng(number)

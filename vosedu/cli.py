@@ -1,4 +1,4 @@
-"""The command line: python -m vosedu segment | evaluate | demo | distill | doctor | settings."""
+"""The command line: python -m vosedu segment | evaluate | demo | train | distill | doctor | settings."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from . import datasets, distillation, metrics
+from . import clips, datasets, distillation, metrics, training
 from .config import PRESETS, Config, describe
 from .errors import InputError
 from .features import NAMES, RESNETS, fold_batchnorm
@@ -436,6 +436,48 @@ def distill(args: argparse.Namespace) -> int:
     return 0
 
 
+DAVIS_TIMES = 8
+"""Passes through DAVIS 2017 for one through YouTube-VOS (Section 3.3)."""
+
+
+def train(args: argparse.Namespace) -> int:
+    """Train R for a backbone (Section 3.3); resumes from OUT. Under torchrun several processes share each batch."""
+    _check_flags(args)
+    for name, least in (("steps", 1), ("batch", 1), ("height", 64), ("workers", 0)):
+        if getattr(args, name) < least:
+            raise InputError(f"--{name} is {getattr(args, name)}: give {least} or more")
+    recipe = training.Recipe(args.steps, args.batch, rate=args.rate, height=args.height, seed=args.seed)
+    videos = [("davis2017", root, DAVIS_TIMES) for root in args.davis] + [("ytvos", root, 1) for root in args.ytvos]
+    videos += [("folder", root, 1) for root in args.rendered]
+    sources = [(clips.VideoClips(datasets.load(kind, root, "train"), recipe.size), times) for kind, root, times in videos]
+    sources += [(clips.StillClips(root, recipe.size), 1) for root in args.stills]
+    if not sources:
+        raise InputError("nothing to train on: give --stills, --davis, --ytvos or --rendered")
+    joined = training.join_processes(pick_device(args.device))
+    segmenter = _segmenter(args)
+    start = segmenter.refinement.state_dict() if args.fine_tune and segmenter.refinement else None
+    if args.fine_tune and start is None:
+        raise InputError("--fine-tune needs weights that hold a refinement network: give them with --weights")
+    run = training.Training(segmenter, sources, recipe, make_folder(args.out), start)
+    unfolded, _, readout = load_pretrained(args.backbone, args.weights)
+    path = args.out / f"{args.backbone}.safetensors"
+
+    def keep(run: training.Training) -> None:
+        save(path, unfolded, run.trained(), readout, recipe=f"vosedu train, step {run.step} of {recipe.steps}")
+
+    if run.rank == 0:
+        print(f"vosedu: R for {args.backbone} on {machine(segmenter.device)}, {len(run.samples.entries)} sequences an epoch, "
+              f"{run.processes} process{'es' * (run.processes > 1)}", file=sys.stderr)
+    with tqdm(total=recipe.steps, unit="step", disable=args.quiet or run.rank > 0, file=sys.stderr) as bar:
+        held_out = clips.VideoClips(datasets.load("scenes", datasets.SCENES), recipe.size)
+        training.train(run, held_out, args.every, args.workers, bar, keep)
+    if run.rank == 0:
+        print(f"{path}: use it with --weights; curves in {args.out / 'training.png'} and training.csv")
+    if joined:
+        torch.distributed.destroy_process_group()
+    return 0
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     parser = argparse.ArgumentParser(prog="vosedu", description="Segment objects in video from a first mask, by "
@@ -470,6 +512,25 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, default=Path("out"), metavar="DIR")
     p.add_argument("--max-height", type=int, metavar="N")
     p.set_defaults(run=demo)
+
+    p = commands.add_parser("train", help="train the refinement network", description=train.__doc__)
+    for flag, text in (
+        ("davis", f"DAVIS 2017, its train split, {DAVIS_TIMES} times an epoch"), ("ytvos", "YouTube-VOS, its train split"),
+        ("rendered", "folder with JPEGImages and Annotations, such as data/render_scenes.py --random makes"),
+        ("stills", "photographs in images/ with YOLO polygons in labels/, made into clips"),
+    ):
+        p.add_argument(f"--{flag}", type=Path, action="append", default=[], metavar="DIR", help=text + "; may be repeated")
+    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="checkpoint, curves and the weights as they come")
+    p.add_argument("--steps", type=int, default=3000, help="default 3000")
+    p.add_argument("--batch", type=int, default=4, help="samples of two frames a step, over all processes (default 4)")
+    p.add_argument("--rate", type=float, default=1e-3, help="of Adam; a tenth in the last third (default 0.001)")
+    p.add_argument("--height", type=int, default=240, help="rows of the training frames, 16:9 (default 240)")
+    p.add_argument("--every", type=int, default=100, help="steps between checkpoints (default 100)")
+    p.add_argument("--workers", type=int, default=0, help="processes that prepare samples (default 0: none beside this)")
+    p.add_argument("--fine-tune", action="store_true", help="begin with the R of the weights")
+    p.add_argument("--quiet", action="store_true", help="no progress bar")
+    _add_engine_flags(p)
+    p.set_defaults(run=train)
 
     p = commands.add_parser("distill", help="make a compact backbone", description=distill.__doc__)
     p.add_argument("--teacher", type=Path, required=True, metavar="FILE", help="parameters of torchvision's mobilenet_v2, "

@@ -7,7 +7,6 @@ augmentation. Every teacher channel counts alike: the squared error is divided b
 
 import csv
 import math
-import os
 import time
 from pathlib import Path
 
@@ -18,8 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from .clips import recolour
 from .errors import InputError
 from .features import Backbone, build_backbone
+from .video import atomic
 
 DEPTHS = (1, 2, 3, 4)
 DEPTH_WEIGHTS = (0.5, 0.75, 2.0, 0.75)
@@ -56,10 +57,7 @@ def random_crop(image: np.ndarray, size: int, rng: np.random.Generator) -> np.nd
     flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     crop = cv2.warpAffine(image, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
     crop = crop.astype(np.float32) / 255
-    grey = crop.mean(axis=2, keepdims=True)
-    crop = grey + (crop - grey) * math.exp(rng.normal(0, 0.3))  # saturation
-    crop = (crop - crop.mean()) * math.exp(rng.normal(0, 0.25)) + crop.mean()  # contrast
-    crop = crop * np.exp(rng.normal(0, 0.12, 3)) + rng.normal(0, 0.08)  # colour balance, brightness
+    crop = recolour(crop, rng)
     if rng.random() < 0.3:
         crop = cv2.GaussianBlur(crop, (0, 0), rng.uniform(0.3, 1.8))
     if rng.random() < 0.2:
@@ -145,7 +143,7 @@ def distill(
 ) -> Backbone:
     """Distil `teacher` into a compact backbone; resumes from `out/distillation.pt` where that exists.
 
-    Writes `out/distillation.pt` every 100 steps (to a temporary name, then renamed) and a line a hundred steps to
+    Writes `out/distillation.pt` every 100 steps, whole or not at all, and a line a hundred steps to
     `out/distillation.csv`: step, the unexplained share of variance at the four strides, seconds.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -172,8 +170,7 @@ def distill(
                 csv.writer(file).writerow(row)
             if bar is not None:
                 bar.set_postfix_str("unexplained " + " ".join(f"{v:.2f}" for v in row[1:5]))
-            temporary = checkpoint.with_suffix(".tmp")
-            torch.save(run.state(), temporary)
-            os.replace(temporary, checkpoint)
+            with atomic(checkpoint) as temporary:
+                torch.save(run.state(), temporary)
             total, counted = torch.zeros(len(DEPTHS)), 0
     return run.student.eval().requires_grad_(False)

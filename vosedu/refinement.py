@@ -69,6 +69,27 @@ class ChannelAttention(nn.Module):
         return shallower * torch.sigmoid(self.convreluconv(averages)) + _resize(deeper, shallower)
 
 
+def _bicubic_filters() -> Tensor:
+    """(4, 1, 5, 5): the fixed filters that give the four pixels into which bicubic upsampling by two splits one."""
+    a = -0.75  # PyTorch's
+
+    def kernel(d: Tensor) -> Tensor:
+        near, far = (a + 2) * d**3 - (a + 3) * d**2 + 1, a * (d**3 - 5 * d**2 + 8 * d - 4)
+        return torch.where(d <= 1, near, torch.where(d < 2, far, torch.zeros_like(d)))
+
+    # the two halves of a pixel lie a quarter to the left and to the right of its centre
+    rows = [kernel((torch.arange(-2.0, 3.0) - at).abs()) for at in (-0.25, 0.25)]
+    return torch.stack([torch.outer(r, c) for r in rows for c in rows])[:, None]
+
+
+def double(x: Tensor, filters: Tensor) -> Tensor:
+    """Bicubic upsampling of (N, C, H, W) by two, as a convolution: equal to PyTorch's, and faster both ways."""
+    n, c, h, w = x.shape
+    padded = F.pad(x, (2, 2, 2, 2), mode="replicate")
+    four = F.conv2d(padded.reshape(n * c, 1, h + 4, w + 4), filters)
+    return F.pixel_shuffle(four, 2).view(n, c, 2 * h, 2 * w)
+
+
 class Output(nn.Module):
     """From z^1 to logits at image resolution: two upsamplings with a convolution behind each."""
 
@@ -76,11 +97,17 @@ class Output(nn.Module):
         super().__init__()
         self.conv1 = _conv(WIDTH, WIDTH // 2, 3)
         self.conv2 = _conv(WIDTH // 2, 1, 3)
+        self.register_buffer("filters", _bicubic_filters(), persistent=False)
 
     def forward(self, z: Tensor, size: tuple[int, int]) -> Tensor:
-        x = F.relu(self.conv1(F.interpolate(z, scale_factor=2, mode="bicubic", align_corners=False)))
-        x = F.interpolate(x, scale_factor=2, mode="bicubic", align_corners=False)
-        return self.conv2(F.interpolate(x, size=size, mode="bilinear", align_corners=False))
+        """z (N, 64, h, w) -> logits (N, 1, H, W)."""
+        x = F.relu(self.conv1(double(z, self.filters)))
+        # What follows is linear: a bicubic and a bilinear resampling of 32 channels, then a 3x3 convolution to one. So
+        # the channels are mixed into that convolution's nine taps first, nine maps are resampled in place of 32, and
+        # each is added where its tap meets it (fold adds at mirrored taps, hence the flip).
+        taps = F.conv2d(x, self.conv2.weight[0].flatten(1).T.flip(0)[..., None, None])
+        maps = F.interpolate(double(taps, self.filters), size=size, mode="bilinear", align_corners=False)
+        return F.fold(maps.flatten(2), size, kernel_size=3, padding=1) + self.conv2.bias
 
 
 class Refinement(nn.Module):

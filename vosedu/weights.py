@@ -4,7 +4,6 @@ Files are safetensors, or pickles that PyTorch's restricted loader accepts; noth
 """
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from torchvision.models import get_model_weights
 from .errors import InputError
 from .features import RESNETS, Backbone, build_backbone
 from .refinement import Refinement
+from .video import atomic
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "weights" / "compact.safetensors"
 
@@ -167,8 +167,10 @@ def save(
     readout: tuple[float, float] | None = None,
     **notes: str,
 ) -> None:
-    """Write a weights file, float16, to a temporary name that is then renamed."""
-    state = {f"backbone.{key}": value for key, value in backbone.body.state_dict().items()}
+    """Write a weights file, float16, whole or not at all. ResNets' own parameters stay out: torchvision has them."""
+    state = {}
+    if backbone.name not in RESNETS:
+        state = {f"backbone.{key}": value for key, value in backbone.body.state_dict().items()}
     if refinement is not None:
         state |= {f"refinement.{key}": value for key, value in refinement.state_dict().items()}
     state = {key: (v.half() if v.is_floating_point() else v).contiguous() for key, v in state.items()}
@@ -176,6 +178,5 @@ def save(
     if readout is not None:
         metadata["readout"] = json.dumps(list(readout))
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    save_file(state, temporary, metadata)
-    os.replace(temporary, path)
+    with atomic(path) as temporary:
+        save_file(state, temporary, metadata)

@@ -1,0 +1,92 @@
+"""Training clips: sizes, labels that follow the object, sources that agree with their files."""
+
+import cv2
+import numpy as np
+import pytest
+
+from vosedu import datasets
+from vosedu.clips import Shot, StillClips, VideoClips, annotated_stills, bend, fit, motion
+from vosedu.errors import InputError
+from vosedu.video import write_mask
+
+SIZE = (64, 112)
+
+
+@pytest.fixture
+def stills(tmp_path):
+    """Three photographs of a bright red ellipse on dull blue noise, with YOLO polygons."""
+    rng = np.random.default_rng(0)
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    for n in range(3):
+        image = rng.integers(0, 60, (90, 120, 3)).astype(np.uint8) + np.array([0, 0, 90], np.uint8)
+        outline = cv2.ellipse2Poly((60 + 5 * n, 45), (24, 16), 30 * n, 0, 360, 10)
+        cv2.fillPoly(image, [outline], (230, 30, 20))
+        cv2.imwrite(str(tmp_path / "images" / f"p{n}.png"), image[..., ::-1])
+        fractions = " ".join(f"{x / 120:.5f} {y / 90:.5f}" for x, y in outline)
+        (tmp_path / "labels" / f"p{n}.txt").write_text(f"3 {fractions}\n")
+    return tmp_path
+
+
+def test_fit_covers_the_size_and_keeps_the_object():
+    frame, mask = np.zeros((100, 100, 3), np.uint8), np.zeros((100, 100), np.uint8)
+    mask[80:95, 10:25] = 1
+    frame[mask > 0] = 200
+    shot = fit(Shot(frame, mask), (40, 80))
+    assert shot.frame.shape == (40, 80, 3) and shot.mask.shape == (40, 80)
+    assert 0.8 * 15 * 15 * 0.64 < shot.mask.sum() < 1.2 * 15 * 15 * 0.64
+    assert shot.frame[shot.mask > 0].mean() > 180 and shot.frame[shot.mask == 0].mean() < 5
+
+
+def test_bend_moves_image_and_mask_alike():
+    rng = np.random.default_rng(1)
+    mask = cv2.circle(np.zeros(SIZE, np.float32), (50, 30), 14, 1.0, -1)
+    image = np.repeat(mask[..., None], 3, axis=2)
+    moved, alpha = bend([image, mask], motion(mask, rng, 1.0), rng, 2.0)
+    inside = np.s_[4:-4, 4:-4]  # at the border the image is reflected, the mask is not
+    assert np.abs(moved[..., 0] - alpha)[inside].max() < 1e-5
+    assert 0.3 * mask.sum() < alpha.sum() < 3 * mask.sum() and np.abs(alpha - mask).max() > 0.5
+
+
+def test_still_clips_label_the_object(stills):
+    clips = StillClips(stills, SIZE)
+    assert len(clips) == 3 and len({clips.key(i) for i in range(3)}) == 3
+    for index in range(3):
+        for shot in (clips.reference(index), *(clips.draw(index, np.random.default_rng(s)) for s in range(6))):
+            assert shot.frame.shape == (*SIZE, 3) and shot.frame.dtype == np.uint8
+            assert shot.mask.shape == SIZE and set(np.unique(shot.mask)) <= {0, 1}
+            if shot.mask.sum() > 30:
+                core = cv2.erode(shot.mask, np.ones((5, 5), np.uint8)) > 0
+                redness = shot.frame[..., 0].astype(float) - shot.frame[..., 2]
+                if core.any():
+                    assert redness[core].mean() > redness[shot.mask == 0].mean() + 30
+
+
+def test_still_clips_are_a_function_of_the_seed(stills):
+    a, b = (StillClips(stills, SIZE).draw(1, np.random.default_rng(5)) for _ in range(2))
+    c = StillClips(stills, SIZE).draw(1, np.random.default_rng(6))
+    assert np.array_equal(a.frame, b.frame) and np.array_equal(a.mask, b.mask)
+    assert not np.array_equal(a.frame, c.frame)
+
+
+def test_stills_without_polygons_are_refused(tmp_path):
+    (tmp_path / "images").mkdir()
+    with pytest.raises(InputError, match="polygons"):
+        annotated_stills(tmp_path)
+
+
+def test_video_clips_have_one_sequence_an_object(tmp_path):
+    frames, masks = tmp_path / "JPEGImages" / "v", tmp_path / "Annotations" / "v"
+    for folder in (frames, masks):
+        folder.mkdir(parents=True)
+    for t in range(4):
+        labels = np.zeros((48, 84), np.uint8)
+        labels[10:20, 10 + t : 30 + t], labels[30:40, 50:70] = 1, 2
+        cv2.imwrite(str(frames / f"{t:05d}.jpg"), labels * 60)
+        write_mask(masks / f"{t:05d}.png", labels)
+    clips = VideoClips(datasets.load("folder", tmp_path), (48, 84))
+    assert [clips.key(i) for i in range(len(clips))] == ["v-1", "v-2"]
+    assert clips.later(0) == [1, 2, 3]
+    assert np.array_equal(np.argwhere(clips.reference(0).mask)[0], [10, 10]) and clips.reference(1).mask.sum() == 200
+    drawn = clips.draw(0, np.random.default_rng(0)).mask
+    assert drawn.sum() == 200 and not np.array_equal(drawn, clips.reference(0).mask)

@@ -1,0 +1,135 @@
+"""Offline training: it learns, resumes exactly, and gives in two processes what it gives in one."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from vosedu.clips import Shot
+from vosedu.config import FAST
+from vosedu.errors import InputError
+from vosedu.segmenter import Segmenter
+from vosedu.training import COLUMNS, Recipe, Samples, Training, read_table, train
+
+TINY = replace(FAST, samples=2, channels=8, gn_steps=2, cg_later=3)
+
+
+class Disks:
+    """Six disks of six colours on noise, each a sequence; another shot has it elsewhere."""
+
+    def __init__(self, size):
+        self.size = size
+
+    def __len__(self):
+        return 6
+
+    def key(self, index):
+        return str(index)
+
+    def reference(self, index):
+        return self.draw(index, np.random.default_rng(100 + index))
+
+    def draw(self, index, rng):
+        mask = cv2.circle(np.zeros(self.size, np.uint8), tuple(int(rng.integers(20, n - 20)) for n in self.size[::-1]), 16, 1, -1)
+        frame = rng.integers(60, 120, (*self.size, 3)).astype(np.uint8)
+        frame[mask > 0] = np.roll([220, 40, 90], index) if index < 3 else np.roll([30, 200, 210], index)
+        return Shot(frame, mask)
+
+
+def training(out, steps=4, **kwargs):
+    recipe = Recipe(steps=steps, batch=2, height=64, **kwargs)
+    segmenter = Segmenter.from_pretrained(config=TINY, device="cpu")
+    return Training(segmenter, [(Disks(recipe.size), 1)], recipe, out), Disks(recipe.size)
+
+
+def test_rate_falls_to_a_tenth_after_two_thirds():
+    recipe = Recipe(steps=300)
+    assert recipe.rate_at(0) < recipe.rate_at(10) == recipe.rate_at(199) == 1e-3
+    assert recipe.rate_at(200) == pytest.approx(1e-4)
+
+
+def test_an_epoch_visits_every_entry_as_often_as_asked():
+    recipe = Recipe(steps=100, batch=4)
+    samples = Samples([(Disks(recipe.size), 1), (Disks(recipe.size), 8)], recipe)
+    epoch = [samples.entry(n) for n in range(54)]
+    assert all(epoch.count((0, i)) == 1 and epoch.count((1, i)) == 8 for i in range(6))
+    assert [samples.entry(n) for n in range(54, 108)] != epoch
+
+
+def test_training_lowers_the_loss_and_writes_its_curves(tmp_path):
+    run, held_out = training(tmp_path, steps=30)
+    refinement = train(run, held_out, every=10)
+    rows = np.array(read_table(tmp_path / "training.csv"), float)
+    assert rows.shape == (3, len(COLUMNS)) and rows[:, 0].tolist() == [10, 20, 30]
+    assert rows[-1, 1] < 0.6 * rows[0, 1] and rows[-1, 2] < rows[0, 2]
+    assert cv2.imread(str(tmp_path / "training.png")).std() > 0
+    assert not refinement.training and not any(p.requires_grad for p in refinement.parameters())
+    assert len(list((tmp_path / "targets" / "0").glob("*.pt"))) == 6
+
+
+def test_a_resumed_run_is_the_same_run(tmp_path):
+    whole, held_out = training(tmp_path / "whole")
+    expected = train(whole, held_out, every=2).state_dict()
+    half, _ = training(tmp_path / "cut")
+    for step, batch in zip(range(2), half.batches(0), strict=False):
+        half.train_step(batch)
+        assert half.step == step + 1
+    half.save()
+    resumed, _ = training(tmp_path / "cut")
+    assert resumed.step == 2
+    for key, value in train(resumed, held_out, every=2).state_dict().items():
+        assert torch.equal(value, expected[key]), key
+
+
+def test_another_recipe_does_not_resume(tmp_path):
+    run, _ = training(tmp_path)
+    run.save()
+    with pytest.raises(InputError, match="begun with rate"):
+        training(tmp_path, rate=0.5)
+
+
+def test_two_processes_give_the_loss_of_one(tmp_path):
+    """Same global batch: the losses agree to 1e-5, and so do the parameters after two steps (3.3, torchrun)."""
+    script = tmp_path / "worker.py"
+    script.write_text(
+        "import sys; sys.path.insert(0, sys.argv[2])\n"
+        "from pathlib import Path\n"
+        "import torch\n"
+        "torch.set_num_threads(1)\n"
+        "from test_training import training\n"
+        "from vosedu.training import join_processes\n"
+        "joined = join_processes(torch.device('cpu'))\n"
+        "out = Path(sys.argv[1])\n"
+        "run, _ = training(out)\n"
+        "losses = [run.train_step(batch) for _, batch in zip(range(3), run.batches(0))]\n"
+        "if run.rank == 0:\n"
+        "    torch.save({'losses': losses, 'state': run.refinement.state_dict()}, out / 'result.pt')\n"
+        "if joined:\n"
+        "    torch.distributed.destroy_process_group()\n",
+        encoding="utf-8",
+    )
+    found = []
+    for name, launcher in (("one", []), ("two", ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"])):
+        (tmp_path / name).mkdir()
+        command = [sys.executable, *launcher, str(script), str(tmp_path / name), os.path.dirname(__file__)]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert run.returncode == 0, run.stderr[-2000:]
+        found.append(torch.load(tmp_path / name / "result.pt", weights_only=True))
+    one, two = found
+    assert two["losses"] == pytest.approx(one["losses"], rel=1e-5)
+    for key, value in one["state"].items():
+        if "running" in key:
+            assert torch.allclose(value, two["state"][key], atol=1e-3), key
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.distributed.get_rank", lambda: 0)
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 3)
+    with pytest.raises(InputError, match="3 processes"):
+        training(tmp_path)

@@ -1,0 +1,349 @@
+"""Offline training of R (Section 3.3): one reference frame and two validation frames a sample, D learned on the first
+and kept, binary cross-entropy on the others, F frozen. One process, or several under torchrun.
+
+A sample depends on the seed and its number alone, so a run that was cut off goes on as if nothing had happened, and
+several processes see together what one would see.
+"""
+
+import copy
+import csv
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from .clips import Clips
+from .errors import InputError
+from .features import TARGET_DEPTH
+from .metrics import jaccard
+from .refinement import Refinement
+from .segmenter import Segmenter
+from .target_model import TargetModel
+from .video import atomic
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The numbers of Section 3.3; a run is resumed with the same ones only."""
+
+    steps: int = 3000
+    batch: int = 4
+    """Samples a step, over all processes together."""
+    frames: int = 2
+    """Validation frames a sample."""
+    rate: float = 1e-3
+    """Adam's learning rate over the first two thirds of the steps (the paper: 120 of 180 epochs), a tenth of it after."""
+    weight_decay: float = 1e-5
+    height: int = 240
+    """Rows of the frames; columns follow at 16:9, in multiples of 16."""
+    seed: int = 0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the frames."""
+        return self.height, round(self.height / 9) * 16
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step, counted from 0; the first 1 % of the steps rise to it."""
+        warm = min(1.0, (step + 1) / max(1, self.steps // 100))
+        return self.rate * warm * (1.0 if 3 * step < 2 * self.steps else 0.1)
+
+
+class Samples(Dataset):
+    """All samples of a run: sample n is a function of n.
+
+    Args:
+        sources: collections with the number of times that one epoch goes through each; the paper has DAVIS 2017 eight
+            times and YouTube-VOS once.
+    """
+
+    def __init__(self, sources: list[tuple[Clips, int]], recipe: Recipe):
+        self.sources, self.recipe = [clips for clips, _ in sources], recipe
+        self.entries = [(s, i) for s, (clips, times) in enumerate(sources) for _ in range(times) for i in range(len(clips))]
+        if not self.entries:
+            raise InputError("the training data holds no sequence: give --stills, --davis, --ytvos or --rendered")
+
+    def __len__(self) -> int:
+        return self.recipe.steps * self.recipe.batch
+
+    def entry(self, n: int) -> tuple[int, int]:
+        """Source and sequence of sample n: a new order every epoch."""
+        epoch, place = divmod(n, len(self.entries))
+        return self.entries[np.random.default_rng((self.recipe.seed, epoch)).permutation(len(self.entries))[place]]
+
+    def __getitem__(self, n: int) -> tuple[int, int, np.ndarray, np.ndarray]:
+        source, index = self.entry(n)
+        rng = np.random.default_rng((self.recipe.seed, 1, n))
+        shots = [self.sources[source].draw(index, rng) for _ in range(self.recipe.frames)]
+        return source, index, np.stack([s.frame for s in shots]), np.stack([s.mask for s in shots])
+
+
+class TargetModels:
+    """D of each sequence's reference frame: learned when first asked for, then kept in files (Section 3.3).
+
+    Args:
+        segmenter: its backbone and settings learn D.
+        folder: of one file a sequence.
+    """
+
+    def __init__(self, segmenter: Segmenter, folder: Path):
+        self.segmenter, self.folder = segmenter, folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, clips: Clips, index: int) -> TargetModel:
+        path = self.folder / f"{clips.key(index)}.pt"
+        device = self.segmenter.device
+        if not path.exists():
+            video = self.segmenter.start(*clips.reference(index))
+            parts = {name: getattr(video.model, name).cpu() for name in TargetModel.__dataclass_fields__}
+            with atomic(path) as temporary:
+                torch.save(parts, temporary)
+        return TargetModel(**torch.load(path, map_location=device, weights_only=True))
+
+
+class SharedBatchNorm(nn.BatchNorm2d):
+    """Batch normalisation by the statistics of all processes' batches; PyTorch's own SyncBatchNorm is for GPUs alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or dist.get_world_size() == 1:
+            return super().forward(x)
+        count = torch.tensor([x.numel() / x.shape[1]], dtype=x.dtype, device=x.device)
+        total = all_reduce(torch.cat([x.sum((0, 2, 3)), count]))
+        mean = (total[:-1] / total[-1]).view(1, -1, 1, 1)
+        # a second reduction, for squares less the square of the mean would lose digits
+        variance = (all_reduce((x - mean).square().sum((0, 2, 3))) / total[-1]).view(1, -1, 1, 1)
+        with torch.no_grad():
+            unbiased = variance.flatten() * (total[-1] / (total[-1] - 1))
+            self.running_mean.lerp_(mean.flatten(), self.momentum)
+            self.running_var.lerp_(unbiased, self.momentum)
+            self.num_batches_tracked += 1
+        normal = (x - mean) * (variance + self.eps).rsqrt()
+        return normal * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
+
+
+def share_batchnorm(module: nn.Module) -> nn.Module:
+    """Put `SharedBatchNorm` in the place of every BatchNorm2d, parameters and statistics kept."""
+    for key, child in module.named_children():
+        if type(child) is nn.BatchNorm2d:
+            shared = SharedBatchNorm(child.num_features, child.eps, child.momentum)
+            shared.load_state_dict(child.state_dict())
+            setattr(module, key, shared)
+        else:
+            share_batchnorm(child)
+    return module
+
+
+class Training:
+    """One run: R, its optimiser, and how far it has come.
+
+    Args:
+        segmenter: gives F, the settings of D and the device; its own R is not used.
+        sources: as `Samples` takes them.
+        recipe: all numbers.
+        out: folder of the checkpoint `training.pt`, of D's files and of the curves.
+        start: parameters of R to begin with, in place of random ones.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        sources: list[tuple[Clips, int]],
+        recipe: Recipe,
+        out: Path,
+        start: dict[str, Tensor] | None = None,
+    ):
+        self.segmenter, self.recipe, self.out, self.step = segmenter, recipe, out, 0
+        self.rank, self.processes = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        if recipe.batch % self.processes:
+            raise InputError(f"a batch of {recipe.batch} samples cannot be shared by {self.processes} processes: "
+                             "give a multiple with --batch")
+        self.samples = Samples(sources, recipe)
+        self.models = [TargetModels(segmenter, out / "targets" / str(n)) for n in range(len(sources))]
+        torch.manual_seed(recipe.seed)
+        self.refinement = Refinement(segmenter.backbone.channels)
+        if start is not None:
+            self.refinement.load_state_dict(start)
+        self.refinement.to(segmenter.device, memory_format=torch.channels_last)
+        self.network: nn.Module = self.refinement
+        if self.processes > 1:
+            self.network = DistributedDataParallel(share_batchnorm(self.refinement))
+        self.optimiser = torch.optim.Adam(self.refinement.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+        self.checkpoint = out / "training.pt"
+        if self.checkpoint.exists():
+            self._load()
+
+    def _load(self) -> None:
+        state = torch.load(self.checkpoint, map_location=self.segmenter.device, weights_only=True)
+        if state["recipe"] != asdict(self.recipe):
+            k = next(k for k, v in asdict(self.recipe).items() if state["recipe"].get(k) != v)
+            raise InputError(f"{self.checkpoint} was begun with {k} {state['recipe'].get(k)}, and this run has "
+                             f"{getattr(self.recipe, k)}: use the same, or another --out")
+        self.step = state["step"]
+        self.refinement.load_state_dict(state["refinement"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all."""
+        state = {"step": self.step, "recipe": asdict(self.recipe), "refinement": self.refinement.state_dict(),
+                 "optimiser": self.optimiser.state_dict()}
+        with atomic(self.checkpoint) as temporary:
+            torch.save(state, temporary)
+
+    @torch.no_grad()
+    def inputs(self, models: list[TargetModel], frames: Tensor) -> tuple[list[Tensor], Tensor]:
+        """What R sees: five maps of uint8 frames (B, T, H, W, 3), flattened to B·T, and D's scores (B·T, h, w)."""
+        images = frames.to(self.segmenter.device).flatten(0, 1).permute(0, 3, 1, 2).float() / 255
+        features = self.segmenter.backbone(images)
+        each = features[TARGET_DEPTH].unflatten(0, frames.shape[:2])
+        scores = [model.scores(model.project(x)) for model, maps in zip(models, each, strict=True) for x in maps]
+        return list(features), torch.cat(scores)
+
+    def losses(self, batch: tuple) -> Tensor:
+        """Binary cross-entropy, averaged over frames and pixels, of a batch from `Samples`."""
+        sources, indices, frames, masks = batch
+        models = [self.models[s](self.samples.sources[s], int(i)) for s, i in zip(sources, indices, strict=True)]
+        features, scores = self.inputs(models, frames)
+        logits = self.network(features, scores, tuple(frames.shape[2:4]))
+        return F.binary_cross_entropy_with_logits(logits, masks.to(logits.device).flatten(0, 1).to(logits.dtype))
+
+    def train_step(self, batch: tuple) -> float:
+        """One step of Adam; returns the loss before it, over all processes."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.recipe.rate_at(self.step)
+        self.network.train()
+        loss = self.losses(batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.step += 1
+        found = loss.detach()
+        if self.processes > 1:
+            dist.all_reduce(found, dist.ReduceOp.AVG if found.is_cuda else dist.ReduceOp.SUM)
+            found = found if found.is_cuda else found / self.processes
+        if not math.isfinite(found.item()):
+            raise InputError(f"the loss of step {self.step} is not finite: lower --rate; {self.checkpoint} is as it was")
+        return found.item()
+
+    def batches(self, workers: int) -> DataLoader:
+        """This process' part of every batch from the present step on."""
+        numbers = [n for n in range(self.step * self.recipe.batch, len(self.samples)) if n % self.processes == self.rank]
+        return DataLoader(self.samples, self.recipe.batch // self.processes, sampler=numbers, num_workers=workers)
+
+    def trained(self) -> Refinement:
+        """R as it is now, a copy with plain batch normalisation, ready for a `Segmenter`."""
+        copied = Refinement(self.segmenter.backbone.channels)
+        copied.load_state_dict(copy.deepcopy(self.refinement.state_dict()))
+        return copied.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def validate(self, clips: Clips, models: TargetModels, shots: int = 4) -> tuple[float, float, float]:
+        """Loss, J of R and J of D alone (threshold 0.5) on `shots` frames of every sequence of held-out clips."""
+        network, losses, refined, alone = self.trained().to(self.segmenter.device), [], [], []
+        for index in range(len(clips)):
+            rng = np.random.default_rng(index)
+            for _ in range(shots):
+                shot = clips.draw(index, rng)
+                frames = torch.from_numpy(shot.frame[None, None])
+                features, scores = self.inputs([models(clips, index)], frames)
+                logits = network(features, scores, shot.mask.shape)
+                target = torch.from_numpy(shot.mask[None]).to(logits)
+                losses.append(F.binary_cross_entropy_with_logits(logits, target).item())
+                coarse = F.interpolate(scores[:, None], shot.mask.shape, mode="bilinear")[0, 0]
+                refined.append(jaccard((logits[0] > 0).cpu().numpy(), shot.mask))
+                alone.append(jaccard((coarse > 0.5).cpu().numpy(), shot.mask))
+        return float(np.mean(losses)), float(np.mean(refined)), float(np.mean(alone))
+
+
+COLUMNS = ("step", "loss", "held-out loss", "held-out J", "held-out J of D alone", "seconds")
+
+
+def train(
+    run: Training,
+    held_out: Clips,
+    every: int = 100,
+    workers: int = 0,
+    bar: tqdm | None = None,
+    on_checkpoint: Callable[[Training], None] = lambda run: None,
+) -> Refinement:
+    """Train to the end of the recipe; every `every` steps a checkpoint, a line of `training.csv`, and `training.png`.
+
+    Args:
+        run: fresh, or resumed.
+        held_out: clips that no training sample comes from.
+        every: steps between checkpoints.
+        workers: processes that prepare samples.
+        bar: progress bar to move on.
+        on_checkpoint: called after each checkpoint, in the first process.
+    """
+    table = run.out / "training.csv"
+    models = TargetModels(run.segmenter, run.out / "targets" / "held-out")
+    losses, began = [], time.monotonic()
+    if bar is not None:
+        bar.update(run.step)
+    for batch in run.batches(workers):
+        losses.append(run.train_step(batch))
+        if bar is not None:
+            bar.update()
+            bar.set_postfix_str(f"loss {np.mean(losses[-50:]):.4f}")
+        if run.step % every and run.step != run.recipe.steps:
+            continue
+        if run.rank == 0:
+            rows = read_table(table, run.step)
+            found = [run.step, np.mean(losses), *run.validate(held_out, models), time.monotonic() - began]
+            run.save()
+            with atomic(table) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows([COLUMNS, *rows, [f"{v:.8g}" for v in found]])
+            draw_curves(table, run.out / "training.png")
+            on_checkpoint(run)
+        losses = []
+    return run.trained()
+
+
+def read_table(path: Path, before: int | None = None) -> list[list[str]]:
+    """The rows of `training.csv`, those from step `before` on left out: a resumed run writes them again."""
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return [row for row in list(csv.reader(file))[1:] if before is None or int(row[0]) < before]
+
+
+def draw_curves(table: Path, picture: Path) -> None:
+    """The losses and the held-out J of `training.csv` over the steps, as a PNG."""
+    from matplotlib.figure import Figure  # only here: training itself needs no matplotlib
+
+    columns = np.array(read_table(table), float).T
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for row, label in ((1, "training"), (2, "held out")):
+        left.plot(columns[0], columns[row], marker=".", label=label)
+    for row, label in ((3, "with R"), (4, "D alone")):
+        right.plot(columns[0], columns[row], marker=".", label=label)
+    left.set(xlabel="step", ylabel="binary cross-entropy", yscale="log")
+    right.set(xlabel="step", ylabel="J on held-out clips")
+    for axes in (left, right):
+        axes.legend()
+        axes.grid(alpha=0.3)
+    with atomic(picture) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")
+
+
+def join_processes(device: torch.device) -> bool:
+    """Join the other processes where torchrun started this one; False where it did not."""
+    if "RANK" not in os.environ:
+        return False
+    if device.type == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return True
