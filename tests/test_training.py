@@ -35,7 +35,8 @@ class Disks:
         return self.draw(index, np.random.default_rng(100 + index))
 
     def draw(self, index, rng):
-        mask = cv2.circle(np.zeros(self.size, np.uint8), tuple(int(rng.integers(20, n - 20)) for n in self.size[::-1]), 16, 1, -1)
+        centre = tuple(int(rng.integers(20, n - 20)) for n in self.size[::-1])
+        mask = cv2.circle(np.zeros(self.size, np.uint8), centre, 16, 1, -1)
         frame = rng.integers(60, 120, (*self.size, 3)).astype(np.uint8)
         frame[mask > 0] = np.roll([220, 40, 90], index) if index < 3 else np.roll([30, 200, 210], index)
         return Shot(frame, mask)
