@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from vosedu.refinement import ChannelAttention, Refinement, ResidualBlock
+from vosedu.refinement import ChannelAttention, Output, Refinement, ResidualBlock, TargetSegmentationEncoder, double
 
 CHANNELS = (64, 64, 128, 256, 512)
 
@@ -52,7 +53,7 @@ def test_residual_and_attention_blocks_by_hand():
     block = ResidualBlock().eval()
     x = torch.randn(1, 64, 5, 6)
     h = torch.einsum("oc,bchw->bohw", block.conv1x1.weight[:, :, 0, 0], x) + block.conv1x1.bias[:, None, None]
-    conv = torch.nn.functional.conv2d
+    conv = F.conv2d
     b = block.bblock
     inner = conv(h, b[0].weight, b[0].bias, padding=1) / (1 + b[1].eps) ** 0.5  # fresh statistics: mean 0, variance 1
     expected = (h + conv(inner.clamp_min(0), b[3].weight, padding=1)).clamp_min(0)
@@ -63,5 +64,31 @@ def test_residual_and_attention_blocks_by_hand():
     first, second = attention.convreluconv[0], attention.convreluconv[2]
     average = torch.cat([shallower.mean((2, 3)), deeper.mean((2, 3))], 1)
     gate = (average @ first.weight[:, :, 0, 0].T + first.bias).clamp_min(0) @ second.weight[:, :, 0, 0].T + second.bias
-    up = torch.nn.functional.interpolate(deeper, (4, 6), mode="bilinear")
+    up = F.interpolate(deeper, (4, 6), mode="bilinear")
     assert torch.allclose(attention(deeper, shallower), shallower * gate.sigmoid()[..., None, None] + up, atol=1e-5)
+
+
+def test_bicubic_doubling_is_pytorchs():
+    x = torch.randn(2, 3, 7, 9, generator=torch.Generator().manual_seed(0))
+    expected = F.interpolate(x, scale_factor=2, mode="bicubic", align_corners=False)
+    assert torch.allclose(double(x, Output().filters), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(48, 64), (45, 61), (100, 30)])
+def test_output_equals_the_plain_order_of_operations(size):
+    """Mixing channels before resampling changes nothing (Output's comment), at exact and at other sizes."""
+    torch.manual_seed(0)
+    output, z = Output(), torch.randn(2, 64, 12, 16)
+    x = F.relu(output.conv1(F.interpolate(z, scale_factor=2, mode="bicubic", align_corners=False)))
+    x = F.interpolate(x, scale_factor=2, mode="bicubic", align_corners=False)
+    plain = output.conv2(F.interpolate(x, size=size, mode="bilinear", align_corners=False))
+    assert torch.allclose(output(z, size), plain, atol=1e-5)
+
+
+def test_encoder_equals_the_plain_concatenation():
+    torch.manual_seed(0)
+    encoder, x, scores = TargetSegmentationEncoder(32), torch.randn(1, 32, 12, 16), torch.randn(3, 1, 6, 8)
+    encoded, projected = encoder(x, scores)
+    up = F.interpolate(scores, size=(12, 16), mode="bilinear", align_corners=False)
+    plain = encoder.transform(torch.cat([projected.expand(3, -1, -1, -1), up], dim=1))
+    assert torch.allclose(encoded, plain, atol=1e-5)

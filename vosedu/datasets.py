@@ -26,6 +26,7 @@ class Sequence:
         masks: folder of the index PNGs, each named after its frame; frames without one are not scored.
         merge: all objects count as one (DAVIS 2016).
         drop_last: the last frame is not scored (DAVIS), or is (YouTube-VOS).
+        given: object id -> frame index in which its mask is given; where empty, each at its first appearance.
         seen: object id -> whether its class occurs in YouTube-VOS' training set; empty where that is not known.
     """
 
@@ -34,6 +35,7 @@ class Sequence:
     masks: Path
     merge: bool = False
     drop_last: bool = True
+    given: dict[int, int] = field(default_factory=dict)
     seen: dict[int, bool] = field(default_factory=dict)
 
     @cached_property
@@ -55,6 +57,11 @@ class Sequence:
         Raises:
             InputError: no mask holds an object.
         """
+        if self.given:
+            return {
+                k: np.where(np.isin(self.labels(k), [i for i, at in self.given.items() if at == k]), self.labels(k), 0)
+                for k in sorted(set(self.given.values()))
+            }
         found, known = {}, set()
         # DAVIS shows every object in the first frame; elsewhere each mask file may bring new ones.
         indices = [0] if self.drop_last else range(len(self.frame_names))
@@ -111,7 +118,11 @@ def load(name: str, root: Path, split: str = "val", sequences: Many[str] = ()) -
         raise InputError(f"no sequence has both frames below {frames} and masks below {masks}: check --root")
     seen = _seen_classes(root) if name == "ytvos" else {}
     davis = name in ("davis2016", "davis2017")
-    return [Sequence(s, frames / s, masks / s, name == "davis2016", davis, seen.get(s, {})) for s in chosen]
+    notes = scene_notes() if name == "scenes" else {}
+    given = {s: {int(i): k for i, k in note["given"].items()} for s, note in notes.items()}
+    return [
+        Sequence(s, frames / s, masks / s, name == "davis2016", davis, given.get(s, {}), seen.get(s, {})) for s in chosen
+    ]
 
 
 def _seen_classes(split: Path) -> dict[str, dict[int, bool]]:

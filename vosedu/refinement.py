@@ -35,11 +35,14 @@ class TargetSegmentationEncoder(nn.Module):
     def forward(self, features: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Features (1, C, H, W), shared by all objects, and scores (N, 1, h, w) -> (N, 64, H, W), (1, 64, H, W).
 
-        The second is the projection, which does not depend on the object.
+        The second is the projection, which does not depend on the object. In training, features come one a score map.
         """
         projected = self.reduce(features)
-        shared = projected.expand(len(scores), -1, -1, -1)
-        return self.transform(torch.cat([shared, _resize(scores, projected)], dim=1)), projected
+        # The first convolution over [projection, scores] is a sum of one over each: the first is shared by all objects.
+        first = self.transform[0]
+        shared = F.conv2d(projected, first.weight[:, :WIDTH], first.bias, padding=1)
+        own = F.conv2d(_resize(scores, projected), first.weight[:, WIDTH:], padding=1)
+        return self.transform[1:](shared + own), projected
 
 
 class ResidualBlock(nn.Module):
@@ -133,7 +136,7 @@ class Refinement(nn.Module):
         """Logits (N, H, W) for N objects in one image.
 
         Args:
-            features: five maps (1, C_d, h_d, w_d) of the image.
+            features: five maps (1, C_d, h_d, w_d) of the image; or (N, …), N images with an object each.
             scores: (N, h, w), the target model's, as they come.
             size: (H, W).
         """
