@@ -85,7 +85,7 @@ def test_video_clips_have_one_sequence_an_object(tmp_path):
         cv2.imwrite(str(frames / f"{t:05d}.jpg"), labels * 60)
         write_mask(masks / f"{t:05d}.png", labels)
     clips = VideoClips(datasets.load("folder", tmp_path), (48, 84))
-    assert [clips.key(i) for i in range(len(clips))] == ["v-1", "v-2"]
+    assert [clips.key(i) for i in range(len(clips))] == ["videos-v-1", "videos-v-2"]
     assert clips.later(0) == [1, 2, 3]
     assert np.array_equal(np.argwhere(clips.reference(0).mask)[0], [10, 10]) and clips.reference(1).mask.sum() == 200
     drawn = clips.draw(0, np.random.default_rng(0)).mask

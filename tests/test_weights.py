@@ -16,7 +16,8 @@ def test_round_trip(tmp_path):
     torch.manual_seed(0)
     backbone = build_backbone("compact")
     refinement = Refinement(backbone.channels).eval()
-    weights.save(tmp_path / "w.safetensors", backbone, refinement, (8.0, -3.5))
+    parts = {"backbone": backbone.body, "refinement": refinement}
+    weights.save(tmp_path / "w.safetensors", "compact", parts, (8.0, -3.5))
     found, r, readout = weights.load_pretrained("compact", [tmp_path / "w.safetensors"])
     x = torch.rand(1, 3, 64, 64)
     for a, b in zip(backbone(x), found(x), strict=True):
@@ -44,7 +45,7 @@ def test_published_refinement_checkpoint(tmp_path):
     torch.save(build_backbone("resnet18").body.state_dict(), tmp_path / "b.pth")
     _, found, _ = weights.load_pretrained("resnet18", [tmp_path / "b.pth", tmp_path / "rn18.pth"])
     assert all(torch.equal(a, b) for a, b in zip(found.state_dict().values(), trained.state_dict().values(), strict=True))
-    with pytest.raises(InputError, match="another backbone than compact"):
+    with pytest.raises(InputError, match=r"refinement network for compact.*another network"):
         weights.load_pretrained("compact", [weights.BUNDLED, tmp_path / "rn18.pth"])
 
 

@@ -1,6 +1,7 @@
-"""The command line: python -m vosedu segment | evaluate | demo | train | distill | doctor | settings."""
+"""The command line: python -m vosedu segment | evaluate | table1 | demo | train | distill | doctor | settings."""
 
 import argparse
+import copy
 import json
 import os
 import platform
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from . import clips, datasets, distillation, metrics, training
+from . import baselines, clips, datasets, distillation, metrics, training
 from .config import PRESETS, Config, describe
 from .errors import InputError
 from .features import NAMES, RESNETS, fold_batchnorm
@@ -212,7 +213,10 @@ class _closing:
 # --- evaluate
 
 
-def _run_sequence(segmenter: Segmenter, sequence: datasets.Sequence, args: argparse.Namespace, folder: Path | None,
+Engine = Segmenter | baselines.BaseSegmenter
+
+
+def _run_sequence(segmenter: Engine, sequence: datasets.Sequence, args: argparse.Namespace, folder: Path | None,
                   bar: tqdm) -> tuple[metrics.SequenceScorer, float]:
     """Segment and score one sequence; the scorer, and the seconds that decoding, segmenting and writing took."""
     source = FrameSource(sequence.frames, args.max_height)
@@ -289,18 +293,10 @@ def evaluate(args: argparse.Namespace) -> int:
     with tqdm(total=sum(frames.values()), unit="frame", disable=args.quiet, file=sys.stderr) as bar:
         for sequence in sequences:
             bar.set_description(sequence.name)
-            done = args.out and args.out / f"{sequence.name}.json"
             if args.results is not None:
                 scorers[sequence.name] = _score_results(sequence, args.results / sequence.name, bar)
-            elif done and done.is_file():
-                scorers[sequence.name], seconds[sequence.name] = _restore(done, sequence)
-                bar.update(frames[sequence.name])
             else:
-                folder = args.out and args.out / sequence.name
-                scorer, took = _run_sequence(segmenter, sequence, args, folder, bar)
-                scorers[sequence.name], seconds[sequence.name] = scorer, took
-                if done:
-                    _write_json(done, {"seconds": took, "J": scorer.j, "F": scorer.f})
+                scorers[sequence.name], seconds[sequence.name] = _scored(segmenter, sequence, args, args.out, bar)
     try:
         result = metrics.report(scorers, frames)
     except ValueError as error:
@@ -315,6 +311,19 @@ def evaluate(args: argparse.Namespace) -> int:
     if args.json:
         _write_json(args.json, result)
     return 0
+
+
+def _scored(segmenter: Engine, sequence: datasets.Sequence, args: argparse.Namespace, out: Path | None,
+            bar: tqdm) -> tuple[metrics.SequenceScorer, float]:
+    """`_run_sequence`, its scores kept in `out` and read from there where they are."""
+    done = out and out / f"{sequence.name}.json"
+    if done and done.is_file():
+        bar.update(len(sequence.frame_names))
+        return _restore(done, sequence)
+    scorer, took = _run_sequence(segmenter, sequence, args, out and out / sequence.name, bar)
+    if done:
+        _write_json(done, {"seconds": took, "J": scorer.j, "F": scorer.f})
+    return scorer, took
 
 
 def _claim(out: Path, settings: dict) -> None:
@@ -351,6 +360,59 @@ def _table(result: dict) -> str:
     if "youtube_vos" in result:
         rows.append(", ".join(f"{key} {value:.3f}" for key, value in result["youtube_vos"].items()))
     return "\n".join(rows)
+
+
+# --- Table 1
+
+
+def table1(args: argparse.Namespace) -> int:
+    """The ablation of Table 1 on a data set: one R, one evaluation, rows that differ in what the table says."""
+    _check_flags(args)
+    names = [s for s in (args.sequences or "").split(",") if s]
+    sequences = datasets.load(args.dataset, args.root, args.split, names)
+    segmenter = _segmenter(args)
+    if segmenter.refinement is None:
+        raise InputError(f"Table 1 needs a refinement network for {args.backbone}: give it with --weights")
+    best, fast = segmenter.config, replace(PRESETS["fast"], **_departures(segmenter.config))
+    alone = copy.copy(segmenter)
+    alone.refinement, alone.config = None, replace(best, cg_update=0)
+    rows = {"D-only": alone, "Ours - no update": _with(segmenter, replace(best, cg_update=0)), "Ours": segmenter,
+            "Ours (fast)": _with(segmenter, fast)}
+    if args.base:
+        net = baselines.load_base_net(args.base, segmenter.backbone.channels)
+        tuned = {"Base net + F-T": baselines.BaseSegmenter(segmenter, net, fine_tune=True)} if args.fine_tuned else {}
+        rows = {"Base net": baselines.BaseSegmenter(segmenter, net), **tuned, **rows}
+    _announce(segmenter, args)
+    frames, results = {s.name: len(s.frame_names) for s in sequences}, {}
+    make_folder(args.out)
+    with tqdm(total=sum(frames.values()) * len(rows), unit="frame", disable=args.quiet, file=sys.stderr) as bar:
+        for row, engine in rows.items():
+            folder, scorers, seconds = args.out / row.replace(" ", "-"), {}, 0.0
+            _claim(make_folder(folder), {"dataset": args.dataset, "row": row, **_settings(args, segmenter),
+                                         **(asdict(engine.config) if isinstance(engine, Segmenter) else {})})
+            for sequence in sequences:
+                bar.set_description(f"{row}, {sequence.name}")
+                scorers[sequence.name], took = _scored(engine, sequence, args, folder, bar)
+                seconds += took
+            results[row] = {**metrics.report(scorers, frames), "fps": sum(frames.values()) / seconds}
+    print(f"{'version':<18}      J      F    J&F    frames per second")
+    for row, result in results.items():
+        print(f"{row:<18}  {result['J']['mean']:.3f}  {result['F']['mean']:.3f}  {result['JF_mean']:.3f}  {result['fps']:6.2f}")
+    _write_json(args.out / "table1.json", {"rows": results, "settings": _settings(args, segmenter), "versions": versions(),
+                                           "machine": machine(segmenter.device)})
+    return 0
+
+
+def _with(segmenter: Segmenter, config: Config) -> Segmenter:
+    changed = copy.copy(segmenter)
+    changed.config = config
+    return changed
+
+
+def _departures(config: Config) -> dict:
+    """The fields in which a configuration departs from PAPER and which FAST does not set itself."""
+    paper, fast = asdict(PRESETS["paper"]), asdict(PRESETS["fast"])
+    return {k: v for k, v in asdict(config).items() if v != paper[k] and fast[k] == paper[k]}
 
 
 # --- doctor, settings
@@ -431,7 +493,7 @@ def distill(args: argparse.Namespace) -> int:
             fold_batchnorm(teacher), args.images, make_folder(args.out), args.steps, seed=args.seed, bar=bar
         )
     path = args.out / "compact.safetensors"
-    save(path, student, recipe=f"vosedu distill, {args.steps} steps, seed {args.seed}")
+    save(path, "compact", {"backbone": student.body}, recipe=f"vosedu distill, {args.steps} steps, seed {args.seed}")
     print(f"{path}: use it with --weights; losses in {args.out / 'distillation.csv'}")
     return 0
 
@@ -449,27 +511,35 @@ def train(args: argparse.Namespace) -> int:
     recipe = training.Recipe(args.steps, args.batch, rate=args.rate, height=args.height, seed=args.seed)
     videos = [("davis2017", root, DAVIS_TIMES) for root in args.davis] + [("ytvos", root, 1) for root in args.ytvos]
     videos += [("folder", root, 1) for root in args.rendered]
-    sources = [(clips.VideoClips(datasets.load(kind, root, "train"), recipe.size), times) for kind, root, times in videos]
-    sources += [(clips.StillClips(root, recipe.size), 1) for root in args.stills]
+    sources = [
+        (clips.VideoClips(datasets.load(kind, root, "train"), recipe.size, f"{kind}-{n}"), times)
+        for n, (kind, root, times) in enumerate(videos)
+    ]
+    sources += [(clips.StillClips(root, recipe.size, f"stills-{n}"), 1) for n, root in enumerate(args.stills)]
     if not sources:
         raise InputError("nothing to train on: give --stills, --davis, --ytvos or --rendered")
+    if args.base_net and args.fine_tune:
+        raise InputError("--fine-tune is for R: leave it away with --base-net")
     joined = training.join_processes(pick_device(args.device))
     segmenter = _segmenter(args)
     start = segmenter.refinement.state_dict() if args.fine_tune and segmenter.refinement else None
     if args.fine_tune and start is None:
         raise InputError("--fine-tune needs weights that hold a refinement network: give them with --weights")
-    run = training.Training(segmenter, sources, recipe, make_folder(args.out), start)
-    unfolded, _, readout = load_pretrained(args.backbone, args.weights)
-    path = args.out / f"{args.backbone}.safetensors"
+    kind = baselines.BaseTraining if args.base_net else training.Training
+    run = kind(segmenter, sources, recipe, make_folder(args.out), start)
+    body = {} if args.backbone in RESNETS else {"backbone": load_pretrained(args.backbone, args.weights)[0].body}
+    path = args.out / f"{args.backbone}{'-base' * args.base_net}.safetensors"
 
     def keep(run: training.Training) -> None:
-        save(path, unfolded, run.trained(), readout, recipe=f"vosedu train, step {run.step} of {recipe.steps}")
+        parts = {"base": run.trained()} if args.base_net else {**body, "refinement": run.trained()}
+        recipe_text = f"vosedu train, step {run.step} of {recipe.steps}"
+        save(path, args.backbone, parts, None if args.base_net else segmenter.readout, recipe=recipe_text)
 
     if run.rank == 0:
-        print(f"vosedu: R for {args.backbone} on {machine(segmenter.device)}, {len(run.samples.entries)} sequences an epoch, "
-              f"{run.processes} process{'es' * (run.processes > 1)}", file=sys.stderr)
+        print(f"vosedu: {'Base net' if args.base_net else 'R'} for {args.backbone} on {machine(segmenter.device)}, "
+              f"{len(run.samples.entries)} sequences an epoch, processes {run.processes}", file=sys.stderr)
     with tqdm(total=recipe.steps, unit="step", disable=args.quiet or run.rank > 0, file=sys.stderr) as bar:
-        held_out = clips.VideoClips(datasets.load("scenes", datasets.SCENES), recipe.size)
+        held_out = clips.VideoClips(datasets.load("scenes", datasets.SCENES), recipe.size, "scenes")
         training.train(run, held_out, args.every, args.workers, bar, keep)
     if run.rank == 0:
         print(f"{path}: use it with --weights; curves in {args.out / 'training.png'} and training.csv")
@@ -507,6 +577,18 @@ def build_parser() -> argparse.ArgumentParser:
     _add_engine_flags(p)
     p.set_defaults(run=evaluate)
 
+    p = commands.add_parser("table1", help="the paper's ablation", description=table1.__doc__)
+    p.add_argument("dataset", help=", ".join(datasets.NAMES))
+    p.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="where the data set lies")
+    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="masks and scores; run again to resume")
+    p.add_argument("--base", type=Path, metavar="FILE", help="Base net of `vosedu train --base-net`, for its rows")
+    p.add_argument("--fine-tuned", action="store_true", help="with --base: also Base net + F-T, which takes hours on a CPU")
+    p.add_argument("--sequences", metavar="A,B", help="only these")
+    p.add_argument("--split", default="val", help="default val")
+    p.add_argument("--quiet", action="store_true", help="no progress bar")
+    _add_engine_flags(p)
+    p.set_defaults(run=table1)
+
     p = commands.add_parser("demo", help="segment a bundled scene", description=demo.__doc__)
     p.add_argument("--scene", help="its name (default: the first)")
     p.add_argument("--out", type=Path, default=Path("out"), metavar="DIR")
@@ -527,6 +609,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--height", type=int, default=240, help="rows of the training frames, 16:9 (default 240)")
     p.add_argument("--every", type=int, default=100, help="steps between checkpoints (default 100)")
     p.add_argument("--workers", type=int, default=0, help="processes that prepare samples (default 0: none beside this)")
+    p.add_argument("--base-net", action="store_true", help="train Table 1's Base net, a target encoder in D's place")
     p.add_argument("--fine-tune", action="store_true", help="begin with the R of the weights")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
     _add_engine_flags(p)

@@ -33,7 +33,7 @@ class Clips(Protocol):
         """How many sequences there are."""
 
     def key(self, index: int) -> str:
-        """A name that is a sequence's own, for caching what was learned on its reference frame."""
+        """A name that no other sequence has, for keeping what was learned on its reference frame."""
 
     def reference(self, index: int) -> Shot:
         """The frame that D is learned on; always the same."""
@@ -65,10 +65,11 @@ class VideoClips:
     Args:
         sequences: as `vosedu.datasets.load` gives them.
         size: (H, W) of all shots.
+        name: of the collection.
     """
 
-    def __init__(self, sequences: Many[Sequence], size: tuple[int, int]):
-        self.size = size
+    def __init__(self, sequences: Many[Sequence], size: tuple[int, int], name: str = "videos"):
+        self.size, self.name = size, name
         self.items = [
             (sequence, index, int(i))
             for sequence in sequences
@@ -81,7 +82,7 @@ class VideoClips:
 
     def key(self, index: int) -> str:
         sequence, _, i = self.items[index]
-        return f"{sequence.name}-{i}"
+        return f"{self.name}-{sequence.name}-{i}"
 
     def shot(self, index: int, frame: int) -> Shot:
         """One frame of a sequence with its object's mask."""
@@ -177,12 +178,12 @@ class StillClips:
     Args:
         root: folder with images/ and labels/ (`annotated_stills`).
         size: (H, W) of all shots.
-        part: keep only these photographs, e.g. `slice(0, 180)`.
+        name: of the collection.
     """
 
-    def __init__(self, root: Path, size: tuple[int, int], part: slice = slice(None)):
-        self.size = size
-        self.photographs = annotated_stills(root)[part]
+    def __init__(self, root: Path, size: tuple[int, int], name: str = "stills"):
+        self.size, self.name = size, name
+        self.photographs = annotated_stills(root)
         self.items = [(n, k) for n, (_, masks) in enumerate(self.photographs) for k in range(len(masks))]
         self._plates: dict[int, np.ndarray] = {}
 
@@ -191,7 +192,7 @@ class StillClips:
 
     def key(self, index: int) -> str:
         n, k = self.items[index]
-        return f"{self.photographs[n][0].stem}-{k}"
+        return f"{self.name}-{self.photographs[n][0].stem}-{k}"
 
     def reference(self, index: int) -> Shot:
         n, k = self.items[index]

@@ -5,7 +5,6 @@ A sample depends on the seed and its number alone, so a run that was cut off goe
 several processes see together what one would see.
 """
 
-import copy
 import csv
 import math
 import os
@@ -100,7 +99,6 @@ class TargetModels:
 
     def __init__(self, segmenter: Segmenter, folder: Path):
         self.segmenter, self.folder = segmenter, folder
-        folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, clips: Clips, index: int) -> TargetModel:
         path = self.folder / f"{clips.key(index)}.pt"
@@ -108,6 +106,7 @@ class TargetModels:
         if not path.exists():
             video = self.segmenter.start(*clips.reference(index))
             parts = {name: getattr(video.model, name).cpu() for name in TargetModel.__dataclass_fields__}
+            self.folder.mkdir(parents=True, exist_ok=True)
             with atomic(path) as temporary:
                 torch.save(parts, temporary)
         return TargetModel(**torch.load(path, map_location=device, weights_only=True))
@@ -146,14 +145,14 @@ def share_batchnorm(module: nn.Module) -> nn.Module:
 
 
 class Training:
-    """One run: R, its optimiser, and how far it has come.
+    """One run: R, its optimiser, and how far it has come. `vosedu.baselines` trains another network in R's place.
 
     Args:
         segmenter: gives F, the settings of D and the device; its own R is not used.
         sources: as `Samples` takes them.
         recipe: all numbers.
         out: folder of the checkpoint `training.pt`, of D's files and of the curves.
-        start: parameters of R to begin with, in place of random ones.
+        start: parameters to begin with, in place of random ones.
     """
 
     def __init__(
@@ -170,16 +169,15 @@ class Training:
             raise InputError(f"a batch of {recipe.batch} samples cannot be shared by {self.processes} processes: "
                              "give a multiple with --batch")
         self.samples = Samples(sources, recipe)
-        self.models = [TargetModels(segmenter, out / "targets" / str(n)) for n in range(len(sources))]
+        self.models = TargetModels(segmenter, out / "targets")
         torch.manual_seed(recipe.seed)
-        self.refinement = Refinement(segmenter.backbone.channels)
+        self.network = self.build().to(segmenter.device, memory_format=torch.channels_last)
         if start is not None:
-            self.refinement.load_state_dict(start)
-        self.refinement.to(segmenter.device, memory_format=torch.channels_last)
-        self.network: nn.Module = self.refinement
+            self.network.load_state_dict(start)
+        self.shared: nn.Module = self.network
         if self.processes > 1:
-            self.network = DistributedDataParallel(share_batchnorm(self.refinement))
-        self.optimiser = torch.optim.Adam(self.refinement.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+            self.shared = DistributedDataParallel(share_batchnorm(self.network))
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
         self.checkpoint = out / "training.pt"
         if self.checkpoint.exists():
             self._load()
@@ -191,38 +189,46 @@ class Training:
             raise InputError(f"{self.checkpoint} was begun with {k} {state['recipe'].get(k)}, and this run has "
                              f"{getattr(self.recipe, k)}: use the same, or another --out")
         self.step = state["step"]
-        self.refinement.load_state_dict(state["refinement"])
+        self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all."""
-        state = {"step": self.step, "recipe": asdict(self.recipe), "refinement": self.refinement.state_dict(),
+        state = {"step": self.step, "recipe": asdict(self.recipe), "network": self.network.state_dict(),
                  "optimiser": self.optimiser.state_dict()}
         with atomic(self.checkpoint) as temporary:
             torch.save(state, temporary)
 
+    def build(self) -> nn.Module:
+        """The network that is trained, with random parameters."""
+        return Refinement(self.segmenter.backbone.channels)
+
     @torch.no_grad()
-    def inputs(self, models: list[TargetModel], frames: Tensor) -> tuple[list[Tensor], Tensor]:
-        """What R sees: five maps of uint8 frames (B, T, H, W, 3), flattened to B·T, and D's scores (B·T, h, w)."""
+    def features(self, frames: Tensor) -> list[Tensor]:
+        """F on uint8 frames (B, T, H, W, 3): five maps with B·T in front."""
         images = frames.to(self.segmenter.device).flatten(0, 1).permute(0, 3, 1, 2).float() / 255
-        features = self.segmenter.backbone(images)
+        return list(self.segmenter.backbone(images))
+
+    def logits(self, network: nn.Module, sequences: list[tuple[Clips, int]], frames: Tensor) -> tuple[Tensor, Tensor]:
+        """What the network makes of frames (B, T, H, W, 3) of B sequences: logits (B·T, H, W) and D's scores (B·T, h, w)."""
+        features = self.features(frames)
         each = features[TARGET_DEPTH].unflatten(0, frames.shape[:2])
-        scores = [model.scores(model.project(x)) for model, maps in zip(models, each, strict=True) for x in maps]
-        return list(features), torch.cat(scores)
+        models = [self.models(clips, index) for clips, index in sequences]
+        scores = torch.cat([m.scores(m.project(x)) for m, maps in zip(models, each, strict=True) for x in maps])
+        return network(features, scores, tuple(frames.shape[2:4])), scores
 
     def losses(self, batch: tuple) -> Tensor:
         """Binary cross-entropy, averaged over frames and pixels, of a batch from `Samples`."""
         sources, indices, frames, masks = batch
-        models = [self.models[s](self.samples.sources[s], int(i)) for s, i in zip(sources, indices, strict=True)]
-        features, scores = self.inputs(models, frames)
-        logits = self.network(features, scores, tuple(frames.shape[2:4]))
+        sequences = [(self.samples.sources[s], int(i)) for s, i in zip(sources, indices, strict=True)]
+        logits, _ = self.logits(self.shared, sequences, frames)
         return F.binary_cross_entropy_with_logits(logits, masks.to(logits.device).flatten(0, 1).to(logits.dtype))
 
     def train_step(self, batch: tuple) -> float:
         """One step of Adam; returns the loss before it, over all processes."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.rate_at(self.step)
-        self.network.train()
+        self.shared.train()
         loss = self.losses(batch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -241,29 +247,28 @@ class Training:
         numbers = [n for n in range(self.step * self.recipe.batch, len(self.samples)) if n % self.processes == self.rank]
         return DataLoader(self.samples, self.recipe.batch // self.processes, sampler=numbers, num_workers=workers)
 
-    def trained(self) -> Refinement:
-        """R as it is now, a copy with plain batch normalisation, ready for a `Segmenter`."""
-        copied = Refinement(self.segmenter.backbone.channels)
-        copied.load_state_dict(copy.deepcopy(self.refinement.state_dict()))
+    def trained(self) -> nn.Module:
+        """The network as it is now, a copy with plain batch normalisation, for inference."""
+        copied = self.build().to(self.segmenter.device)
+        copied.load_state_dict(self.network.state_dict())
         return copied.eval().requires_grad_(False)
 
     @torch.no_grad()
-    def validate(self, clips: Clips, models: TargetModels, shots: int = 4) -> tuple[float, float, float]:
-        """Loss, J of R and J of D alone (threshold 0.5) on `shots` frames of every sequence of held-out clips."""
-        network, losses, refined, alone = self.trained().to(self.segmenter.device), [], [], []
+    def validate(self, clips: Clips, shots: int = 4) -> tuple[float, float, float]:
+        """Loss, J of the network and J of D alone (threshold 0.5; NaN without D) on `shots` frames of every sequence."""
+        network, found = self.trained(), []
         for index in range(len(clips)):
             rng = np.random.default_rng(index)
             for _ in range(shots):
                 shot = clips.draw(index, rng)
-                frames = torch.from_numpy(shot.frame[None, None])
-                features, scores = self.inputs([models(clips, index)], frames)
-                logits = network(features, scores, shot.mask.shape)
-                target = torch.from_numpy(shot.mask[None]).to(logits)
-                losses.append(F.binary_cross_entropy_with_logits(logits, target).item())
-                coarse = F.interpolate(scores[:, None], shot.mask.shape, mode="bilinear")[0, 0]
-                refined.append(jaccard((logits[0] > 0).cpu().numpy(), shot.mask))
-                alone.append(jaccard((coarse > 0.5).cpu().numpy(), shot.mask))
-        return float(np.mean(losses)), float(np.mean(refined)), float(np.mean(alone))
+                logits, scores = self.logits(network, [(clips, index)], torch.from_numpy(shot.frame[None, None]))
+                loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(shot.mask[None]).to(logits)).item()
+                alone = math.nan
+                if scores is not None:
+                    coarse = F.interpolate(scores[:, None], shot.mask.shape, mode="bilinear")[0, 0]
+                    alone = jaccard((coarse > 0.5).cpu().numpy(), shot.mask)
+                found.append((loss, jaccard((logits[0] > 0).cpu().numpy(), shot.mask), alone))
+        return tuple(np.mean(found, axis=0).tolist())
 
 
 COLUMNS = ("step", "loss", "held-out loss", "held-out J", "held-out J of D alone", "seconds")
@@ -276,7 +281,7 @@ def train(
     workers: int = 0,
     bar: tqdm | None = None,
     on_checkpoint: Callable[[Training], None] = lambda run: None,
-) -> Refinement:
+) -> nn.Module:
     """Train to the end of the recipe; every `every` steps a checkpoint, a line of `training.csv`, and `training.png`.
 
     Args:
@@ -288,7 +293,6 @@ def train(
         on_checkpoint: called after each checkpoint, in the first process.
     """
     table = run.out / "training.csv"
-    models = TargetModels(run.segmenter, run.out / "targets" / "held-out")
     losses, began = [], time.monotonic()
     if bar is not None:
         bar.update(run.step)
@@ -301,7 +305,7 @@ def train(
             continue
         if run.rank == 0:
             rows = read_table(table, run.step)
-            found = [run.step, np.mean(losses), *run.validate(held_out, models), time.monotonic() - began]
+            found = [run.step, np.mean(losses), *run.validate(held_out), time.monotonic() - began]
             run.save()
             with atomic(table) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows([COLUMNS, *rows, [f"{v:.8g}" for v in found]])

@@ -64,12 +64,21 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0][:120]
 
 
-def _part(state: State, prefix: str) -> State:
+def part(state: State, prefix: str) -> State:
+    """The tensors whose names begin with `prefix`, which is taken off."""
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
-def _fill(module: torch.nn.Module, state: State, what: str, path: Path) -> None:
-    missing, unexpected = (sorted(names) for names in module.load_state_dict(state, strict=False))
+def fill(module: torch.nn.Module, state: State, what: str, path: Path) -> None:
+    """Load `state` into the module.
+
+    Raises:
+        InputError: names or shapes are another network's; `what` and `path` say which.
+    """
+    try:
+        missing, unexpected = (sorted(names) for names in module.load_state_dict(state, strict=False))
+    except RuntimeError as error:
+        raise InputError(f"{path}: {what}: {_shape_error(error)}: the file belongs to another network") from None
     if missing:
         raise InputError(f"{path}: {what} lacks {len(missing)} of its parameters, {missing[0]} the first: "
                          "the file belongs to another network")
@@ -107,20 +116,14 @@ def load_pretrained(
         if made_for != name:
             raise InputError(f"{path} was made for the backbone {made_for}, not {name}: give --backbone {made_for}")
         known = False
-        for part in (_part(state, "backbone."), _torchvision_part(state, backbone)):
-            if part:
-                try:
-                    _fill(backbone.body, part, f"the backbone {name}", path)
-                except RuntimeError as error:
-                    raise InputError(f"{path}: {_shape_error(error)}: the file belongs to another network") from None
+        for found in (part(state, "backbone."), _torchvision_part(state, backbone)):
+            if found:
+                fill(backbone.body, found, f"the backbone {name}", path)
                 trained = known = True
-        for part in (_part(state, "refinement."), _part(state, "refiner.")):
-            if part:
+        for found in (part(state, "refinement."), part(state, "refiner.")):
+            if found:
                 refinement = Refinement(backbone.channels)
-                try:
-                    _fill(refinement, part, "the refinement network", path)
-                except RuntimeError as error:
-                    raise InputError(f"{path}: {_shape_error(error)}: made for another backbone than {name}") from None
+                fill(refinement, found, f"the refinement network for {name}", path)
                 known = True
         if "readout" in metadata:
             readout = tuple(json.loads(metadata["readout"]))
@@ -161,20 +164,20 @@ def _shape_error(error: RuntimeError) -> str:
 
 
 def save(
-    path: Path,
-    backbone: Backbone,
-    refinement: Refinement | None = None,
-    readout: tuple[float, float] | None = None,
-    **notes: str,
+    path: Path, backbone: str, parts: dict[str, torch.nn.Module], readout: tuple[float, float] | None = None, **notes: str
 ) -> None:
-    """Write a weights file, float16, whole or not at all. ResNets' own parameters stay out: torchvision has them."""
-    state = {}
-    if backbone.name not in RESNETS:
-        state = {f"backbone.{key}": value for key, value in backbone.body.state_dict().items()}
-    if refinement is not None:
-        state |= {f"refinement.{key}": value for key, value in refinement.state_dict().items()}
-    state = {key: (v.half() if v.is_floating_point() else v).contiguous() for key, v in state.items()}
-    metadata = {"backbone": backbone.name, **notes}
+    """Write a weights file, float16, whole or not at all.
+
+    Args:
+        path: .safetensors.
+        backbone: its name; the file is refused with another.
+        parts: networks by what `load_pretrained` looks for: "backbone" (its body), "refinement"; or "base".
+        readout: of D alone.
+        notes: further metadata.
+    """
+    state = {f"{name}.{key}": value for name, module in parts.items() for key, value in module.state_dict().items()}
+    state = {key: (v.half() if v.is_floating_point() else v).cpu().contiguous() for key, v in state.items()}
+    metadata = {"backbone": backbone, **notes}
     if readout is not None:
         metadata["readout"] = json.dumps(list(readout))
     path.parent.mkdir(parents=True, exist_ok=True)

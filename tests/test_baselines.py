@@ -1,0 +1,67 @@
+"""The Base net of Table 1: shapes, training, several and late objects, fine-tuning."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import moving_disk
+from test_training import TINY, Disks
+
+from vosedu import baselines, metrics, weights
+from vosedu.errors import InputError
+from vosedu.segmenter import Segmenter
+from vosedu.training import Recipe, train
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A Base net after forty steps on disks, in a file, and its curve."""
+    out = tmp_path_factory.mktemp("base")
+    recipe = Recipe(steps=40, batch=2, height=64)
+    segmenter = Segmenter.from_pretrained(config=TINY, device="cpu")
+    disks = Disks(recipe.size)
+    run = baselines.BaseTraining(segmenter, [(disks, 1)], recipe, out)
+    rows = []
+    net = train(run, disks, every=20, on_checkpoint=lambda run: rows.append(run.validate(disks, 1)))
+    weights.save(out / "base.safetensors", "compact", {"base": net})
+    return segmenter, out / "base.safetensors", rows
+
+
+def test_training_lowers_the_loss(trained):
+    _, _, rows = trained
+    assert rows[1][0] < 0.8 * rows[0][0]
+    assert all(np.isnan(row[2]) for row in rows)  # there is no D whose J could be told
+
+
+def test_two_objects_one_of_them_late(trained):
+    segmenter, path, _ = trained
+    net = baselines.load_base_net(path, segmenter.backbone.channels)
+    frames, labels = moving_disk(frames=4, objects=2)
+    first = np.where(labels[0] == 1, 1, 0)
+    video = baselines.BaseSegmenter(segmenter, net).start(frames[0], first)
+    assert video.ids == [1]
+    new = np.where(labels[1] == 2, 2, 0)
+    found = video.step(frames[1], new)
+    assert video.ids == [1, 2] and found.shape == frames.shape[1:3]
+    assert (found.numpy()[new == 2] == 2).all()
+    assert set(np.unique(video.step(frames[2]))) <= {0, 1, 2}
+
+
+def test_fine_tuning_fits_the_first_frame(trained, monkeypatch):
+    """F-T lowers the loss on the frame it is given, and leaves the net that others use as it is."""
+    segmenter, path, _ = trained
+    monkeypatch.setattr(baselines, "FINE_TUNE_STEPS", 10)
+    net = baselines.load_base_net(path, segmenter.backbone.channels)
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    frames, labels = moving_disk(frames=2)
+    scores = []
+    for tuned in (False, True):
+        video = baselines.BaseSegmenter(segmenter, net, fine_tune=tuned).start(frames[0], labels[0])
+        scores.append(metrics.jaccard(video.step(frames[0]).numpy(), labels[0]))
+    assert scores[1] > scores[0]
+    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
+
+
+def test_another_file_is_refused(tmp_path):
+    weights.save(tmp_path / "r.safetensors", "compact", {"refinement": torch.nn.Linear(2, 2)})
+    with pytest.raises(InputError, match="base net lacks"):
+        baselines.load_base_net(tmp_path / "r.safetensors", (64, 64, 128, 256, 256))
