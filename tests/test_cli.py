@@ -8,6 +8,7 @@ from conftest import moving_disk
 from PIL import Image
 from test_video import save_frames
 
+from vosedu import datasets
 from vosedu.cli import main
 from vosedu.video import read_mask, write_mask
 
@@ -151,3 +152,49 @@ def test_doctor(capsys):
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
     assert "self-test: J" in out and "missing" not in out
+
+
+def test_train_then_table1(davis, tmp_path, monkeypatch, capsys):
+    """R trained for two steps on clips in DAVIS layout loads, and Table 1 has its rows; run again, nothing is repeated."""
+    monkeypatch.setattr(datasets, "load", _without_scenes(datasets.load))
+    train = ["train", "--davis", str(davis), "--steps", "2", "--batch", "2", "--height", "64", "--every", "1", *QUICK]
+    assert main([*train, "--out", str(tmp_path / "r")]) == 0
+    assert main([*train, "--out", str(tmp_path / "b"), "--base-net"]) == 0
+    assert len((tmp_path / "r" / "training.csv").read_text().splitlines()) == 3
+    weights = str(tmp_path / "r" / "compact.safetensors")
+    capsys.readouterr()
+    table = ["table1", "davis2017", "--root", str(davis), "--out", str(tmp_path / "t"), "--weights", weights, "--base",
+             str(tmp_path / "b" / "compact-base.safetensors"), *QUICK]
+    assert main(table) == 0
+    printed = capsys.readouterr().out
+    rows = [line[:18].strip() for line in printed.splitlines()[1:]]
+    assert rows == ["Base net", "D-only", "Ours - no update", "Ours", "Ours (fast)"]
+    saved = json.loads((tmp_path / "t" / "table1.json").read_text())["rows"]
+    assert f"{saved['D-only']['J']['mean']:.3f}" in printed and 0 <= saved["Base net"]["J"]["mean"] <= 1
+    assert main(table) == 0 and capsys.readouterr().out == printed
+    assert main([*train, "--out", str(tmp_path / "r"), "--seed", "1"]) == 2
+    assert "begun with seed 0" in capsys.readouterr().err
+    assert main([*train, "--out", str(tmp_path / "f"), "--fine-tune", "--weights", weights]) == 0
+
+
+def _without_scenes(load):
+    """`datasets.load` with the two tiny sequences in place of the bundled scenes."""
+    def loaded(name, root, *args, **kwargs):
+        if name == "scenes":
+            return loaded.kept
+        loaded.kept = load(name, root, *args, **kwargs)
+        return loaded.kept
+    return loaded
+
+
+@pytest.mark.parametrize(("flags", "line"), [
+    ([], "nothing to train on"),
+    (["--stills", "."], "images"),
+    (["--steps", "0", "--stills", "."], "--steps is 0"),
+    (["--davis", "nowhere"], "nowhere"),
+])
+def test_train_refuses_in_one_line(tmp_path, monkeypatch, capsys, flags, line):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--out", "o", *flags, *QUICK]) == 2
+    err = capsys.readouterr().err
+    assert line in err and err.count("\n") == 1 and not (tmp_path / "o").exists()

@@ -2,13 +2,12 @@
 
 import argparse
 import copy
-import json
 import os
 import platform
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from . import baselines, clips, datasets, distillation, metrics, training
 from .config import PRESETS, Config, describe
 from .errors import InputError
+from .evaluation import claim, resumable_sequence, score_results, to_size, write_json
 from .features import NAMES, RESNETS, fold_batchnorm
 from .segmenter import Segmenter, Video, pick_device
 from .video import (
@@ -123,16 +123,6 @@ def _settings(args: argparse.Namespace, segmenter: Segmenter) -> dict:
     }
 
 
-def _write_json(path: Path, content: dict) -> None:
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def _to_size(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Ids at another size, by nearest neighbour: ids do not mix."""
-    return labels if labels.shape == size else cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-
-
 def _announce(segmenter: Segmenter, args: argparse.Namespace) -> None:
     print(f"vosedu: {args.backbone} on {machine(segmenter.device)}, preset {args.preset}", file=sys.stderr)
     if segmenter.refinement is None and not args.no_refinement:
@@ -153,7 +143,7 @@ def segment(args: argparse.Namespace) -> int:
     source = FrameSource(args.input, args.max_height)
     given = read_mask(args.masks, source.size)
     check_first_mask(given, args.masks)
-    labels = _to_size(given, source.working_size)
+    labels = to_size(given, source.working_size)
     check_first_mask(labels, f"{args.masks} at {source.working_size[0]} rows")
     out = args.out or Path(f"{args.input.stem}-masks")
     segmenter = _segmenter(args)
@@ -164,14 +154,14 @@ def segment(args: argparse.Namespace) -> int:
         drawing = args.overlay and stack.enter_context(OverlayWriter(args.overlay, source.fps, source.working_size))
         writer = stack.enter_context(BackgroundWriter())
         bar = stack.enter_context(tqdm(total=source.count, unit="frame", disable=args.quiet, file=sys.stderr))
-        frames = stack.enter_context(_closing(prefetch(source)))
+        frames = stack.enter_context(closing(prefetch(source)))
         for index, (name, frame) in enumerate(frames):
             if video is None:
                 video = segmenter.start(frame, labels, args.seed)
                 answer, full = labels, given
             else:
                 answer = video.step(frame).cpu().numpy()
-                full = _to_size(answer, source.size)
+                full = to_size(answer, source.size)
             writer.submit(write_mask, out / f"{name}.png", full)
             if drawing or args.sheet:
                 picture = overlay(frame, answer)
@@ -186,7 +176,7 @@ def segment(args: argparse.Namespace) -> int:
         with atomic(args.sheet) as temporary:
             cv2.imwrite(str(temporary), contact_sheet(sheet)[..., ::-1])
     seconds = time.perf_counter() - began
-    _write_json(out / "run.json", {
+    write_json(out / "run.json", {
         "input": str(args.input), "masks": str(args.masks), "frames": count, "objects": len(video.ids),
         "settings": _settings(args, segmenter), "versions": versions(),
         "machine": machine(segmenter.device), "seconds": seconds, "stages": video.stopwatch.seconds(),
@@ -197,82 +187,7 @@ def segment(args: argparse.Namespace) -> int:
     return 0
 
 
-class _closing:
-    """Ends a generator when the block does, whatever happens in it."""
-
-    def __init__(self, generator):
-        self.generator = generator
-
-    def __enter__(self):
-        return self.generator
-
-    def __exit__(self, *_):
-        self.generator.close()
-
-
 # --- evaluate
-
-
-Engine = Segmenter | baselines.BaseSegmenter
-
-
-def _run_sequence(segmenter: Engine, sequence: datasets.Sequence, args: argparse.Namespace, folder: Path | None,
-                  bar: tqdm) -> tuple[metrics.SequenceScorer, float]:
-    """Segment and score one sequence; the scorer, and the seconds that decoding, segmenting and writing took."""
-    source = FrameSource(sequence.frames, args.max_height)
-    entries = sequence.entries()
-    scorer = _scorer(sequence, entries)
-    if folder is not None:
-        make_folder(folder)
-    video, began = None, time.perf_counter()
-    with BackgroundWriter() as writer, _closing(prefetch(source)) as frames:
-        for index, (name, frame) in enumerate(frames):
-            new = entries.get(index)
-            if new is not None and new.shape != source.size:
-                raise InputError(f"{sequence.name}: the mask of frame {name} has another size than the frame: fix the data")
-            small = None if new is None else _to_size(new, source.working_size)
-            if video is None:
-                if small is None:
-                    continue
-                video = segmenter.start(frame, small, args.seed)
-                labels = small
-            else:
-                labels = video.step(frame, small).cpu().numpy()
-            labels = _to_size(labels, source.size)
-            if folder is not None:
-                writer.submit(write_mask, folder / f"{name}.png", labels)
-            writer.submit(_score, scorer, sequence, index, labels)
-            bar.update()
-    return scorer, time.perf_counter() - began
-
-
-def _scorer(sequence: datasets.Sequence, entries: dict[int, np.ndarray]) -> metrics.SequenceScorer:
-    first = {int(i): index for index, labels in entries.items() for i in np.unique(labels) if i}
-    return metrics.SequenceScorer(first, len(sequence.frame_names), sequence.drop_last)
-
-
-def _score(scorer: metrics.SequenceScorer, sequence: datasets.Sequence, index: int, labels: np.ndarray) -> None:
-    truth = sequence.labels(index)
-    if truth is not None:
-        if truth.shape != labels.shape:
-            raise InputError(f"{sequence.name}: mask {sequence.frame_names[index]} is {labels.shape[1]}x{labels.shape[0]}, "
-                             f"the annotation {truth.shape[1]}x{truth.shape[0]}: score masks of the input's size")
-        scorer.add(index, labels, truth)
-
-
-def _score_results(sequence: datasets.Sequence, folder: Path, bar: tqdm) -> metrics.SequenceScorer:
-    """Score masks that exist already."""
-    scorer = _scorer(sequence, sequence.entries())
-    for index, name in enumerate(sequence.frame_names):
-        path = folder / f"{name}.png"
-        needed = min(scorer.first_frames.values()) < index < scorer.end
-        if needed and not path.is_file():
-            raise InputError(f"no result for frame {name} of {sequence.name} at {path}: check --results")
-        if needed:
-            labels = read_mask(path)
-            _score(scorer, sequence, index, (labels > 0).astype(np.uint8) if sequence.merge else labels)
-        bar.update()
-    return scorer
 
 
 def evaluate(args: argparse.Namespace) -> int:
@@ -288,15 +203,17 @@ def evaluate(args: argparse.Namespace) -> int:
         segmenter = _segmenter(args)
         settings = {"dataset": args.dataset, **_settings(args, segmenter)}
         if args.out is not None:
-            _claim(make_folder(args.out), settings)
+            claim(make_folder(args.out), settings)
         _announce(segmenter, args)
     with tqdm(total=sum(frames.values()), unit="frame", disable=args.quiet, file=sys.stderr) as bar:
         for sequence in sequences:
             bar.set_description(sequence.name)
             if args.results is not None:
-                scorers[sequence.name] = _score_results(sequence, args.results / sequence.name, bar)
+                scorers[sequence.name] = score_results(sequence, args.results / sequence.name, bar)
             else:
-                scorers[sequence.name], seconds[sequence.name] = _scored(segmenter, sequence, args, args.out, bar)
+                scorers[sequence.name], seconds[sequence.name] = resumable_sequence(
+                    segmenter, sequence, args.out, args.max_height, args.seed, bar
+                )
     try:
         result = metrics.report(scorers, frames)
     except ValueError as error:
@@ -309,42 +226,8 @@ def evaluate(args: argparse.Namespace) -> int:
         result["machine"] = machine(segmenter.device)
     print(_table(result))
     if args.json:
-        _write_json(args.json, result)
+        write_json(args.json, result)
     return 0
-
-
-def _scored(segmenter: Engine, sequence: datasets.Sequence, args: argparse.Namespace, out: Path | None,
-            bar: tqdm) -> tuple[metrics.SequenceScorer, float]:
-    """`_run_sequence`, its scores kept in `out` and read from there where they are."""
-    done = out and out / f"{sequence.name}.json"
-    if done and done.is_file():
-        bar.update(len(sequence.frame_names))
-        return _restore(done, sequence)
-    scorer, took = _run_sequence(segmenter, sequence, args, out and out / sequence.name, bar)
-    if done:
-        _write_json(done, {"seconds": took, "J": scorer.j, "F": scorer.f})
-    return scorer, took
-
-
-def _claim(out: Path, settings: dict) -> None:
-    """Refuse to mix results of different settings in one folder."""
-    path = out / "settings.json"
-    if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        differing = [k for k in settings if before.get(k) != settings[k]]
-        if differing:
-            k = differing[0]
-            raise InputError(f"{out} holds results with {k} {before.get(k)}, and this run has {settings[k]}: "
-                             "choose another --out or the same settings")
-    else:
-        _write_json(path, settings)
-
-
-def _restore(path: Path, sequence: datasets.Sequence) -> tuple[metrics.SequenceScorer, float]:
-    saved = json.loads(path.read_text(encoding="utf-8"))
-    scorer = metrics.SequenceScorer({int(i): 0 for i in saved["J"]}, len(sequence.frame_names), sequence.drop_last)
-    scorer.j, scorer.f = ({int(i): v for i, v in saved[m].items()} for m in "JF")
-    return scorer, saved["seconds"]
 
 
 def _table(result: dict) -> str:
@@ -388,17 +271,19 @@ def table1(args: argparse.Namespace) -> int:
     with tqdm(total=sum(frames.values()) * len(rows), unit="frame", disable=args.quiet, file=sys.stderr) as bar:
         for row, engine in rows.items():
             folder, scorers, seconds = args.out / row.replace(" ", "-"), {}, 0.0
-            _claim(make_folder(folder), {"dataset": args.dataset, "row": row, **_settings(args, segmenter),
+            claim(make_folder(folder), {"dataset": args.dataset, "row": row, **_settings(args, segmenter),
                                          **(asdict(engine.config) if isinstance(engine, Segmenter) else {})})
             for sequence in sequences:
                 bar.set_description(f"{row}, {sequence.name}")
-                scorers[sequence.name], took = _scored(engine, sequence, args, folder, bar)
+                scorers[sequence.name], took = resumable_sequence(
+                    engine, sequence, folder, args.max_height, args.seed, bar
+                )
                 seconds += took
             results[row] = {**metrics.report(scorers, frames), "fps": sum(frames.values()) / seconds}
     print(f"{'version':<18}      J      F    J&F    frames per second")
     for row, result in results.items():
         print(f"{row:<18}  {result['J']['mean']:.3f}  {result['F']['mean']:.3f}  {result['JF_mean']:.3f}  {result['fps']:6.2f}")
-    _write_json(args.out / "table1.json", {"rows": results, "settings": _settings(args, segmenter), "versions": versions(),
+    write_json(args.out / "table1.json", {"rows": results, "settings": _settings(args, segmenter), "versions": versions(),
                                            "machine": machine(segmenter.device)})
     return 0
 
@@ -522,18 +407,20 @@ def train(args: argparse.Namespace) -> int:
         raise InputError("--fine-tune is for R: leave it away with --base-net")
     joined = training.join_processes(pick_device(args.device))
     segmenter = _segmenter(args)
-    start = segmenter.refinement.state_dict() if args.fine_tune and segmenter.refinement else None
-    if args.fine_tune and start is None:
+    # the segmenter has its batch normalisation folded away; what is trained on and written out has not
+    backbone, refinement, readout = load_pretrained(args.backbone, args.weights)
+    if args.fine_tune and refinement is None:
         raise InputError("--fine-tune needs weights that hold a refinement network: give them with --weights")
+    start = refinement.state_dict() if args.fine_tune else None
     kind = baselines.BaseTraining if args.base_net else training.Training
     run = kind(segmenter, sources, recipe, make_folder(args.out), start)
-    body = {} if args.backbone in RESNETS else {"backbone": load_pretrained(args.backbone, args.weights)[0].body}
+    body = {} if args.backbone in RESNETS else {"backbone": backbone.body}  # torchvision has the ResNets' own
     path = args.out / f"{args.backbone}{'-base' * args.base_net}.safetensors"
 
     def keep(run: training.Training) -> None:
         parts = {"base": run.trained()} if args.base_net else {**body, "refinement": run.trained()}
         recipe_text = f"vosedu train, step {run.step} of {recipe.steps}"
-        save(path, args.backbone, parts, None if args.base_net else segmenter.readout, recipe=recipe_text)
+        save(path, args.backbone, parts, None if args.base_net else readout, recipe=recipe_text)
 
     if run.rank == 0:
         print(f"vosedu: {'Base net' if args.base_net else 'R'} for {args.backbone} on {machine(segmenter.device)}, "

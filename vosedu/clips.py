@@ -117,7 +117,8 @@ def annotated_stills(root: Path, low: float = 0.01, high: float = 0.4) -> list[t
         InputError: there is none.
     """
     found = []
-    for path in image_files(Path(root) / "images"):
+    folder = Path(root) / "images"
+    for path in image_files(folder) if folder.is_dir() else []:
         labels = Path(root) / "labels" / f"{path.stem}.txt"
         if labels.exists():
             size = read_image(path).shape[:2]

@@ -1,0 +1,153 @@
+"""Run an engine over annotated sequences and score it: what `evaluate` and `table1` share. Resumable by sequence."""
+
+import json
+import time
+from contextlib import closing
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from .baselines import BaseSegmenter
+from .datasets import Sequence
+from .errors import InputError
+from .metrics import SequenceScorer
+from .segmenter import Segmenter
+from .video import BackgroundWriter, FrameSource, atomic, make_folder, prefetch, read_mask, write_mask
+
+Engine = Segmenter | BaseSegmenter
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write JSON, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def to_size(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Ids at another size, by nearest neighbour: ids do not mix."""
+    return labels if labels.shape == size else cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def run_sequence(
+    engine: Engine,
+    sequence: Sequence,
+    max_height: int | None = None,
+    seed: int = 0,
+    folder: Path | None = None,
+    bar: tqdm | None = None,
+) -> tuple[SequenceScorer, float]:
+    """Segment and score one sequence.
+
+    Args:
+        engine: ours or a baseline.
+        sequence: frames and annotations; objects are given where `Sequence.entries` says.
+        max_height: work on frames of at most so many rows; masks are scored at the annotations' size all the same.
+        seed: of the engine.
+        folder: where masks are written, if anywhere.
+        bar: moved on by one a frame.
+
+    Returns:
+        J and F of every object and frame, and the seconds that decoding, segmenting, writing and scoring took.
+    """
+    source = FrameSource(sequence.frames, max_height)
+    entries = sequence.entries()
+    scorer = _scorer(sequence, entries)
+    if folder is not None:
+        make_folder(folder)
+    video, began = None, time.perf_counter()
+    with BackgroundWriter() as writer, closing(prefetch(source)) as frames:
+        for index, (name, frame) in enumerate(frames):
+            new = entries.get(index)
+            if new is not None and new.shape != source.size:
+                raise InputError(f"{sequence.name}: the mask of frame {name} has another size than the frame: fix the data")
+            small = None if new is None else to_size(new, source.working_size)
+            if video is None:
+                if small is None:
+                    continue
+                video = engine.start(frame, small, seed)
+                labels = small
+            else:
+                labels = video.step(frame, small).cpu().numpy()
+            labels = to_size(labels, source.size)
+            if folder is not None:
+                writer.submit(write_mask, folder / f"{name}.png", labels)
+            writer.submit(_score, scorer, sequence, index, labels)
+            if bar is not None:
+                bar.update()
+    return scorer, time.perf_counter() - began
+
+
+def _scorer(sequence: Sequence, entries: dict[int, np.ndarray]) -> SequenceScorer:
+    first = {int(i): index for index, labels in entries.items() for i in np.unique(labels) if i}
+    return SequenceScorer(first, len(sequence.frame_names), sequence.drop_last)
+
+
+def _score(scorer: SequenceScorer, sequence: Sequence, index: int, labels: np.ndarray) -> None:
+    truth = sequence.labels(index)
+    if truth is not None:
+        if truth.shape != labels.shape:
+            raise InputError(f"{sequence.name}: mask {sequence.frame_names[index]} is {labels.shape[1]}x{labels.shape[0]}, "
+                             f"the annotation {truth.shape[1]}x{truth.shape[0]}: score masks of the input's size")
+        scorer.add(index, labels, truth)
+
+
+def score_results(sequence: Sequence, folder: Path, bar: tqdm | None = None) -> SequenceScorer:
+    """Score the masks that lie in `folder`, each named after its frame.
+
+    Raises:
+        InputError: one is missing or has another size.
+    """
+    scorer = _scorer(sequence, sequence.entries())
+    for index, name in enumerate(sequence.frame_names):
+        path = folder / f"{name}.png"
+        needed = min(scorer.first_frames.values()) < index < scorer.end
+        if needed and not path.is_file():
+            raise InputError(f"no result for frame {name} of {sequence.name} at {path}: check --results")
+        if needed:
+            labels = read_mask(path)
+            _score(scorer, sequence, index, (labels > 0).astype(np.uint8) if sequence.merge else labels)
+        if bar is not None:
+            bar.update()
+    return scorer
+
+
+def resumable_sequence(
+    engine: Engine, sequence: Sequence, out: Path | None, max_height: int | None, seed: int, bar: tqdm | None = None
+) -> tuple[SequenceScorer, float]:
+    """`run_sequence`, its scores kept in out/<sequence>.json and read from there where they are."""
+    done = out and out / f"{sequence.name}.json"
+    if done and done.is_file():
+        if bar is not None:
+            bar.update(len(sequence.frame_names))
+        return _restore(done, sequence)
+    scorer, took = run_sequence(engine, sequence, max_height, seed, out and out / sequence.name, bar)
+    if done:
+        write_json(done, {"seconds": took, "J": scorer.j, "F": scorer.f})
+    return scorer, took
+
+
+def claim(out: Path, settings: dict) -> None:
+    """Put settings.json into a folder of results.
+
+    Raises:
+        InputError: it is there and differs: results of different settings are not mixed.
+    """
+    path = out / "settings.json"
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        differing = [k for k in settings if before.get(k) != settings[k]]
+        if differing:
+            k = differing[0]
+            raise InputError(f"{out} holds results with {k} {before.get(k)}, and this run has {settings[k]}: "
+                             "choose another --out or the same settings")
+    else:
+        write_json(path, settings)
+
+
+def _restore(path: Path, sequence: Sequence) -> tuple[SequenceScorer, float]:
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    scorer = SequenceScorer({int(i): 0 for i in saved["J"]}, len(sequence.frame_names), sequence.drop_last)
+    scorer.j, scorer.f = ({int(i): v for i, v in saved[m].items()} for m in "JF")
+    return scorer, saved["seconds"]
