@@ -24,16 +24,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scene", nargs="+", default=[], metavar="NAME", help="only these; all where left out")
     parser.add_argument("--frames", type=int, help="how many, if not the scene's own number")
     parser.add_argument("--width", type=int, help="of the frames in pixels: 854, with --random 427")
-    parser.add_argument("--samples", type=int,
-                        help="light paths a pixel: 4 (then denoised), more for a cleaner picture")
+    parser.add_argument("--samples", type=int, help="light paths a pixel: 4 (then denoised), more for a cleaner picture")
     parser.add_argument("--out", type=Path, default=BUNDLED, help="default: %(default)s")
-    parser.add_argument("--sheets", type=Path,
-                        help="folder of the contact sheets, e.g. docs/scenes; none where left out")
-    parser.add_argument("--random", type=int, default=0, metavar="N",
-                        help="N random small scenes in place of the bundled ones")
+    parser.add_argument("--sheets", type=Path, help="folder of the contact sheets, e.g. docs/scenes; none where left out")
+    parser.add_argument("--random", type=int, default=0, metavar="N", help="N random small scenes in place of the bundled ones")
     parser.add_argument("--seed", type=int, default=0, help="of --random")
-    parser.add_argument("--only", type=int, nargs="+", metavar="FRAME",
-                        help="these frames alone (previews): no scenes.json")
+    parser.add_argument("--only", type=int, nargs="+", metavar="FRAME", help="these frames alone (previews): no scenes.json")
     parser.add_argument("--list", action="store_true", help="the scenes by name, then stop")
     return parser.parse_args()
 
@@ -43,10 +39,12 @@ def main() -> None:
     try:
         import bpy  # noqa: F401
     except ImportError:
-        sys.exit("render_scenes: Blender's Python module is missing. Install it in a Python 3.11 environment:\n"
-                 '    python3.11 -m venv blender && blender/bin/pip install "bpy==4.5.*" numpy opencv-python pillow\n'
-                 "    blender/bin/python data/render_scenes.py\n"
-                 "On a bare Linux it also wants libxi6 libxxf86vm1 libxfixes3 libxrender1 libsm6 libgl1 libxkbcommon0.")
+        sys.exit(
+            "render_scenes: Blender's Python module is missing. Install it in a Python 3.11 environment:\n"
+            '    python3.11 -m venv blender && blender/bin/pip install "bpy==4.5.*" numpy opencv-python pillow\n'
+            "    blender/bin/python data/render_scenes.py\n"
+            "On a bare Linux it also wants libxi6 libxxf86vm1 libxfixes3 libxrender1 libsm6 libgl1 libxkbcommon0."
+        )
     from rendering import output, random_scenes, scenes
 
     if args.list:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from .errors import InputError
 from .features import TARGET_DEPTH, Backbone, fold_batchnorm
 from .memory import Memory, initial_gamma
 from .refinement import Refinement
-from .target_model import TargetModel, learn, normal_form, pixel_weights, update
+from .target_model import NormalForm, TargetModel, learn, normal_form, pixel_weights, update
 from .weights import load_pretrained
 
 READOUT = (10.0, -5.0)
@@ -99,6 +100,24 @@ class Stopwatch:
         return dict(self._seconds)
 
 
+class FirstFrame(NamedTuple):
+    """The first-frame samples of one object."""
+
+    images: np.ndarray
+    """uint8 RGB (K, H, W, 3), the frame itself first."""
+    labels: Tensor
+    """(K, H, W) in {0, 1}."""
+    features: Tensor
+    """(1, K, C, h·w), conv4_x."""
+    size: tuple[int, int]
+    """(h, w)."""
+
+    def normal(self, config: Config) -> NormalForm:
+        """Their losses as quadratics of the score maps, (1, K) in front."""
+        v = pixel_weights(self.labels, config.target_share, config.share_rule, config.weight_power)
+        return normal_form(self.labels[None], v[None], self.size)
+
+
 class Segmenter:
     """Everything that stays the same from video to video: F, R, settings, device.
 
@@ -164,6 +183,25 @@ class Segmenter:
         video = Video(self, frame.shape[:2], seed)
         video.add(frame, labels)
         return video
+
+    def first_frame(
+        self, frame: np.ndarray, mask: np.ndarray, seed: int | tuple[int, ...] = 0, watch: "Stopwatch | None" = None
+    ) -> "FirstFrame":
+        """M_0 of one object (Section 3.1): augmented copies of the frame, their masks and conv4_x features.
+
+        Args:
+            frame: uint8 RGB (H, W, 3).
+            mask: (H, W), nonzero on the object.
+            seed: of the augmentation.
+            watch: adds up the seconds.
+        """
+        watch = watch or Stopwatch(self.device)
+        with watch("augmentation"):
+            images, labels = first_frame_samples(frame, mask, self.config.samples, seed)
+        with watch("first-frame features"), torch.inference_mode():
+            maps = [self.features(batch)[TARGET_DEPTH] for batch in _batches(images)]
+            features = torch.cat(maps).flatten(2)[None].contiguous()
+        return FirstFrame(images, torch.from_numpy(labels).to(features), features, tuple(maps[0].shape[-2:]))
 
     def features(self, images: np.ndarray) -> tuple[Tensor, ...]:
         """F on uint8 RGB images (B, H, W, 3): five float32 maps."""
@@ -242,16 +280,9 @@ class Video:
     def _learn(self, frame: np.ndarray, mask: np.ndarray, object_id: int) -> None:
         """First-frame optimisation of one object; its D and M join the others'."""
         config, watch = self.segmenter.config, self.stopwatch
-        with watch("augmentation"):
-            images, labels = first_frame_samples(frame, mask, config.samples, (self.seed, object_id))
-        with watch("first-frame features"):
-            maps = [self.segmenter.features(batch)[TARGET_DEPTH] for batch in _batches(images)]
-            size = maps[0].shape[-2:]
-            features = torch.cat(maps).flatten(2)[None].contiguous()
+        samples = self.segmenter.first_frame(frame, mask, (self.seed, object_id), watch)
         with watch("first-frame optimisation"):
-            y = torch.from_numpy(labels).to(features)
-            v = pixel_weights(y, config.target_share, config.share_rule, config.weight_power)
-            normal = normal_form(y[None], v[None], size)
+            features, normal = samples.features, samples.normal(config)
             gamma = initial_gamma(1, config.samples, config.first_weight, features)
             model = learn(features, normal, gamma, config, seed=self.seed * 256 + object_id)
             memory = Memory(
