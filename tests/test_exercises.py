@@ -1,0 +1,70 @@
+"""Checks of exercises: right answers pass, stubs and the usual wrong answers fail and are named."""
+
+import numpy as np
+import pytest
+import torch
+
+from vosedu import exercises, metrics, solver, target_model
+
+
+def cg(apply, b, count, beta=True):
+    p, r, d = torch.zeros_like(b), b.clone(), b.clone()
+    energy = r @ r
+    for _ in range(count):
+        if energy == 0:
+            break
+        image = apply(d)
+        length = energy / (d @ image)
+        p, r = p + length * d, r - length * image
+        energy, old = r @ r, energy
+        d = r + (energy / old) * d if beta else r
+    return p
+
+
+RIGHT = {
+    "jaccard": metrics.jaccard,
+    "pixel_weights": lambda y, share: target_model.pixel_weights(y, share),
+    "loss_share": lambda v, y: (v**2 * y).sum() / (v**2).sum(),
+    "conjugate_gradient": cg,
+    "linearised_filter": lambda w1, w2, d1, d2: w2 @ d1 + d2 @ w1,
+}
+WRONG = {
+    "jaccard": [(lambda a, b: 2 * (a & b).sum() / max(1, a.sum() + b.sum()), "Dice"),
+                (lambda a, b: (a & b).sum() / max(1, b.sum()), "recall"),
+                (lambda a, b: (a & b).sum() / np.float64(max(1, (a | b).sum())), "empty")],
+    "pixel_weights": [(lambda y, s: target_model.pixel_weights(y, s, "min"), "printed min"),
+                      (lambda y, s: target_model.pixel_weights(y, s, "max", "printed"), "square root"),
+                      (lambda y, s: torch.full_like(y, 2), "elsewhere"),
+                      (lambda y, s: y.mean(), "shape")],
+    "loss_share": [(lambda v, y: (v * y).sum() / v.sum(), "squares it"), (lambda v, y: y.mean(), "share of pixels")],
+    "conjugate_gradient": [(lambda a, b, n: cg(a, b, n, beta=False), "steepest descent"),
+                           (lambda a, b, n: -cg(a, b, n), "sign"),
+                           (lambda a, b, n: cg(a, b, n + 1), "too many"),
+                           (lambda a, b, n: b / b.norm(), "zero")],
+    "linearised_filter": [(lambda w1, w2, d1, d2: d2 @ w1, "second layer only"),
+                          (lambda w1, w2, d1, d2: (w2 + d2) @ (w1 + d1) - w2 @ w1, "second order")],
+}
+
+
+@pytest.mark.parametrize("exercise", exercises.ALL, ids=lambda e: e.name)
+def test_right_passes_stub_and_wrong_fail(exercise, capsys):
+    assert exercise.check(RIGHT[exercise.name])
+
+    def stub(*args):
+        raise NotImplementedError
+
+    capsys.readouterr()
+    assert not exercise.check(stub) and "still to be written" in capsys.readouterr().out
+    for answer, reason in WRONG[exercise.name]:
+        assert not exercise.check(answer)
+        assert reason in capsys.readouterr().out
+    assert not exercise.check(lambda *args: 1 / 0) and "ZeroDivisionError" in capsys.readouterr().out
+    exercise.hint(1)
+    exercise.hint(2)
+    assert capsys.readouterr().out.splitlines() == list(exercise.hints)
+
+
+def test_the_tests_own_cg_is_the_solvers():
+    a = torch.diag(torch.tensor([1.0, 3.0, 9.0]))
+    b = torch.tensor([1.0, 2.0, -1.0])
+    assert torch.allclose(cg(lambda p: a @ p, b, 2), solver.conjugate_gradient(lambda p: p @ a, b[None], 2)[0])

@@ -1,0 +1,202 @@
+"""The notebooks' exercises: each has a check that knows the usual wrong answers, and two hints."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from . import literal, metrics, solver, target_model
+
+
+class Wrong(Exception):
+    """An answer is wrong; the message says in which way."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """An exercise of a notebook.
+
+    Attributes:
+        name: what is to be written.
+        test: raises `Wrong` unless the function given is right.
+        hints: the second says more than the first.
+    """
+
+    name: str
+    test: Callable[[Callable], None]
+    hints: tuple[str, str]
+
+    def check(self, answer: Callable) -> bool:
+        """Try the answer; prints what is wrong with it, if anything, and returns whether it is right."""
+        try:
+            self.test(answer)
+        except NotImplementedError:
+            print(f"{self.name}: still to be written. {self.name}.hint(1) helps.")
+        except Wrong as error:
+            print(f"{self.name}: not yet. {error}")
+        except Exception as error:  # whatever a half-finished function does, the student sees one line
+            print(f"{self.name}: it stops with {type(error).__name__}: {error}")
+        else:
+            print(f"{self.name}: right.")
+            return True
+        return False
+
+    def hint(self, number: int = 1) -> None:
+        """Print hint 1 or 2."""
+        print(self.hints[number - 1])
+
+
+def _equal(found: object, expected: torch.Tensor, tolerance: float = 1e-4) -> bool:
+    found = torch.as_tensor(found)
+    return found.shape == expected.shape and torch.allclose(found.to(expected.dtype), expected, rtol=tolerance, atol=tolerance)
+
+
+def _need(found: object, expected: torch.Tensor, wrong: dict[str, torch.Tensor], otherwise: str) -> None:
+    """Raise `Wrong` with the message whose wrong answer was found, or with `otherwise`."""
+    if not isinstance(found, torch.Tensor) or found.shape != expected.shape:
+        shape = tuple(getattr(found, "shape", ())) or type(found).__name__
+        raise Wrong(f"Expected a tensor of shape {tuple(expected.shape)}, and got {shape}.")
+    if _equal(found, expected):
+        return
+    for message, answer in wrong.items():
+        if _equal(found, answer):
+            raise Wrong(message)
+    raise Wrong(otherwise)
+
+
+def _pixel_weights(answer: Callable) -> None:
+    for rows, columns in ((3, 4), (14, 15)):  # a small target, below kappa_min, and a large one
+        labels = torch.zeros(15, 16)
+        labels[:rows, :columns] = 1
+        right = target_model.pixel_weights(labels)
+        _need(
+            answer(labels, 0.1),
+            right,
+            {
+                "This is the square of v: eq. (2) squares v itself, so v must be the square root.": right.square(),
+                "This is the printed min: a target smaller than kappa_min is then never strengthened. Which of the two "
+                "shares should win?": target_model.pixel_weights(labels, share_rule="min"),
+                "This is the printed min, and squared: see both notes below eq. (4).": target_model.pixel_weights(
+                    labels, share_rule="min", weight_power="printed"
+                ),
+                "Target and background are exchanged.": target_model.pixel_weights(1 - labels, 0.9),
+            },
+            "On the target v² should be kappa / (the target's share of the pixels), elsewhere (1 - kappa) / (the rest's).",
+        )
+
+
+def _conjugate_gradient(answer: Callable) -> None:
+    g = torch.Generator().manual_seed(0)
+    basis = torch.linalg.qr(torch.randn(6, 6, generator=g, dtype=torch.float64))[0]
+    a = basis @ torch.diag(torch.tensor([1.0, 2, 4, 8, 16, 32], dtype=torch.float64)) @ basis.T
+    b = torch.randn(6, generator=g, dtype=torch.float64)
+
+    def product(p: torch.Tensor) -> torch.Tensor:
+        return a @ p
+
+    def exact(count: int) -> torch.Tensor:
+        return solver.conjugate_gradient(lambda p: p @ a, b[None], count)[0]
+
+    def steepest(count: int) -> torch.Tensor:
+        p = torch.zeros_like(b)
+        for _ in range(count):
+            r = b - a @ p
+            p = p + (r @ r) / (r @ (a @ r)) * r
+        return p
+
+    if not _equal(answer(product, torch.zeros_like(b), 3), torch.zeros_like(b)):
+        raise Wrong("With a right-hand side of zero the solution is zero, without NaN: where do you divide by it?")
+    for count in (1, 3, 6):
+        _need(
+            answer(product, b, count),
+            exact(count),
+            {
+                "This is steepest descent: the next direction must keep a part of the last one.": steepest(count),
+                "This solves A p = -b: mind the sign of the residual.": -exact(count),
+                "One iteration too few." if count > 1 else "Nothing has moved.": exact(count - 1),
+                "One iteration too many.": exact(count + 1),
+            },
+            f"After {count} iterations p is not what conjugate gradient gives; is beta the new energy over the old one?",
+        )
+
+
+def _linearised_filter(answer: Callable) -> None:
+    g = torch.Generator().manual_seed(1)
+    w1, d1 = torch.randn(2, 4, 7, generator=g)
+    w2, d2 = torch.randn(2, 9, 4, generator=g)
+    _need(
+        answer(w1, w2, d1, d2),
+        w2 @ d1 + d2 @ w1,
+        {
+            "This is the change itself; the term d2 @ d1 is of second order and does not belong to a derivative.":
+                (w2 + d2) @ (w1 + d1) - w2 @ w1,
+            "This moves the second layer only.": d2 @ w1,
+            "This moves the first layer only.": w2 @ d1,
+        },
+        "F = w2 w1 is a product of two matrices: which rule gives the derivative of a product?",
+    )
+
+
+def _jaccard(answer: Callable) -> None:
+    a, b = torch.zeros(2, 6, 6, dtype=torch.bool)
+    a[1:5, 1:5], b[2:6, 1:6] = True, True
+    pairs = [(a, b), (a, a), (a, ~a), (torch.zeros_like(a), torch.zeros_like(a))]
+    for prediction, truth in pairs:
+        right = metrics.jaccard(prediction.numpy(), truth.numpy())
+        found = float(answer(prediction.numpy(), truth.numpy()))
+        if abs(found - right) > 1e-6:
+            both, either = (prediction & truth).sum().item(), (prediction | truth).sum().item()
+            if either and abs(found - 2 * both / (prediction.sum() + truth.sum()).item()) < 1e-6:
+                raise Wrong("This is the Dice coefficient, 2|A∩B| / (|A| + |B|); J divides by the union.")
+            if either and abs(found - both / truth.sum().item()) < 1e-6:
+                raise Wrong("This is recall: pixels labelled in error must lower J too.")
+            if not either:
+                raise Wrong("Two empty masks agree, and J is 1 there by convention.")
+            raise Wrong(f"For one pair of masks it gives {found:.3f}, and J is {right:.3f}.")
+
+
+def _residual_weight(answer: Callable) -> None:
+    """The share of the loss that lies on the target."""
+    labels = torch.zeros(12, 10)
+    labels[2:4, 3:6] = 1
+    for power in (0.5, 1.0):
+        v = literal.pixel_weights(labels, 0.1, max, power)
+        right = (v.square() * labels).sum() / v.square().sum()
+        _need(
+            torch.as_tensor(answer(v, labels)),
+            right,
+            {
+                "This takes v; the loss squares it.": (v * labels).sum() / v.sum(),
+                "This is the share of pixels, whatever their weight.": labels.mean(),
+            },
+            f"For one mask the share is {right:.3f}.",
+        )
+
+
+jaccard = Exercise(
+    "jaccard", _jaccard,
+    ("Count the pixels in both masks, and the pixels in at least one.",
+     "On boolean arrays: (a & b).sum() / (a | b).sum(); and think of two empty masks."),
+)
+pixel_weights = Exercise(
+    "pixel_weights", _pixel_weights,
+    ("labels.mean() is the target's share of the image. kappa is the larger of that and target_share.",
+     "v² = kappa / share on the target and (1 - kappa) / (1 - share) elsewhere; torch.where puts both together."),
+)
+loss_share = Exercise(
+    "loss_share", _residual_weight,
+    ("If all residuals were 1, what would the loss of eq. (2) be? And the part of it on the target?",
+     "v enters the loss squared: (v² · labels).sum() / v².sum()."),
+)
+conjugate_gradient = Exercise(
+    "conjugate_gradient", _conjugate_gradient,
+    ("Keep p, the residual r = b - A p and a direction d. Each iteration: one product A d, a step along d, a new d.",
+     "length = r·r / d·Ad; p += length d; r -= length Ad; beta = new r·r / old r·r; d = r + beta d. Stop where r·r is 0."),
+)
+linearised_filter = Exercise(
+    "linearised_filter", _linearised_filter,
+    ("F = w2 w1. Put w1 + e d1 and w2 + e d2 in, multiply out, keep what is linear in e.",
+     "Product rule: w2 @ d1 + d2 @ w1."),
+)
+
+ALL = (jaccard, pixel_weights, loss_share, conjugate_gradient, linearised_filter)
