@@ -21,7 +21,27 @@ def cg(apply, b, count, beta=True):
     return p
 
 
+def gammas(count, eta, each=True):
+    weights, newest = [1.0], eta
+    for _ in range(count):
+        newest /= 1 - eta
+        weights.append(newest)
+        if each:
+            weights = [w / sum(weights) for w in weights]
+            newest = weights[-1]
+    return torch.tensor(weights)
+
+
+def aggregated(p, odds=True):
+    everyone = torch.cat([(1 - p).prod(0, keepdim=True), p])
+    values = everyone / (1 - everyone) if odds else everyone
+    return values / values.sum(0)
+
+
 RIGHT = {
+    "memory_weights": gammas,
+    "soft_aggregation": aggregated,
+    "similarity": lambda f, x: torch.einsum("c,chw->hw", f, x) / (f.norm() * x.norm(dim=0)),
     "jaccard": metrics.jaccard,
     "pixel_weights": lambda y, share: target_model.pixel_weights(y, share),
     "loss_share": lambda v, y: (v**2 * y).sum() / (v**2).sum(),
@@ -29,6 +49,14 @@ RIGHT = {
     "linearised_filter": lambda w1, w2, d1, d2: w2 @ d1 + d2 @ w1,
 }
 WRONG = {
+    "memory_weights": [(lambda n, eta: gammas(n, eta, each=False), "sum to one"),
+                       (lambda n, eta: torch.softmax(-torch.arange(n + 1) * np.log(1 - eta), 0), "gamma_0"),
+                       (lambda n, eta: torch.ones(n + 1) / (n + 1), "newest should weigh")],
+    "soft_aggregation": [(lambda p: aggregated(p, odds=False), "odds, p / (1 - p)"),
+                         (lambda p: aggregated(p).roll(-1, 0), "background comes first")],
+    "similarity": [(lambda f, x: torch.einsum("c,chw->hw", f, x), "inner product"),
+                   (lambda f, x: torch.einsum("c,chw->hw", f, x) / x.norm(dim=0), "norm of f"),
+                   (lambda f, x: f.sum() * x[0], "first dimension")],
     "jaccard": [(lambda a, b: 2 * (a & b).sum() / max(1, a.sum() + b.sum()), "Dice"),
                 (lambda a, b: (a & b).sum() / max(1, b.sum()), "recall"),
                 (lambda a, b: (a & b).sum() / np.float64(max(1, (a | b).sum())), "empty")],

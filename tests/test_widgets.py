@@ -1,11 +1,21 @@
 """Widgets without a browser: a slider goes in, pixels come out."""
 
+import copy
+from dataclasses import replace
+
 import cv2
+import matplotlib.pyplot as plt
 import numpy as np
+import pytest
+import torch
 from conftest import moving_disk
 from matplotlib import colormaps
 
-from vosedu.widgets import VIEWS, Player, score_picture, setup
+from vosedu.config import BEST
+from vosedu.features import TARGET_DEPTH
+from vosedu.memory import initial_gamma
+from vosedu.target_model import learn
+from vosedu.widgets import VIEWS, Microscope, Player, Probe, Relearner, pca_colours, row, score_picture, setup
 
 
 def decode(player):
@@ -37,3 +47,79 @@ def test_setup_prints_versions_device_and_seed(capsys):
     setup(3)
     out = capsys.readouterr().out
     assert "torch" in out and "seed: 3" in out and "device:" in out
+
+
+@pytest.fixture(scope="module")
+def first_frame(segmenter):
+    frames, labels = moving_disk(3, size=(96, 160))
+    quick = copy.copy(segmenter)
+    quick.config = replace(BEST, samples=4, channels=16)
+    return quick, frames, labels, quick.first_frame(frames[0], labels[0])
+
+
+def test_microscope_goes_through_the_solve(first_frame):
+    """Its last iterate is what `learn` gives, its losses those of eq. (2), and its slider draws."""
+    segmenter, frames, _, samples = first_frame
+    config = segmenter.config
+    microscope = Microscope(frames[0], samples, config)
+    assert len(microscope.losses) == len(microscope.residuals) == len(microscope.scores) == 1 + sum(config.gn_schedule())
+    assert microscope.losses[-1] < 0.5 * microscope.losses[0]
+    gamma = initial_gamma(1, 4, config.first_weight, samples.features)
+    model = learn(samples.features, samples.normal(config), gamma, config)
+    first = model.scores(model.project(samples.features[0, 0].unflatten(1, samples.size)))[0]
+    assert np.allclose(microscope.scores[-1], first.numpy(), atol=1e-3)
+    pictures = []
+    for index in (0, len(microscope.losses) - 1):
+        microscope.index.value = index
+        pictures.append(decode(microscope).astype(int))
+    assert pictures[0].shape == (96, 320, 3) and np.abs(pictures[0] - pictures[1]).max() > 60
+
+
+def test_relearner_learns_what_its_sliders_say(first_frame):
+    segmenter, frames, _, samples = first_frame
+    late = segmenter.features(frames[2][None])[TARGET_DEPTH][0]
+    relearner = Relearner([frames[0], frames[2]], samples, late, segmenter.config)
+    before = decode(relearner).astype(int)
+    assert before.shape == (96, 320, 3) and "0.10" in relearner.note.value
+    relearner.share.value = 0.5
+    assert "0.50" in relearner.note.value
+    relearner.decay.value = 6.0
+    weak = relearner.learn()[0].taps.abs().max()
+    relearner.decay.value = 0.0
+    assert weak < relearner.learn()[0].taps.abs().max()
+    relearner.shift.value = 48
+    assert np.abs(decode(relearner).astype(int) - before).max() > 40
+
+
+def test_row_draws_every_picture():
+    pictures = [np.full((10, 20, 3), 30 * k, np.uint8) for k in range(3)]
+    row(pictures, ["a", "b", "c"])
+    axes = plt.gcf().axes
+    assert [ax.get_title() for ax in axes] == ["a", "b", "c"] and np.array_equal(axes[2].images[0].get_array(), pictures[2])
+    plt.close("all")
+
+
+def test_pca_colours_follow_the_features():
+    """Two regions of different features get two colours, and a basis makes two maps comparable."""
+    g = torch.Generator().manual_seed(0)
+    kinds = torch.randn(2, 20, generator=g)
+    where = torch.zeros(6, 8, dtype=torch.long)
+    where[:, 4:] = 1
+    features = kinds[where].permute(2, 0, 1) + 0.01 * torch.randn(20, 6, 8, generator=g)
+    colours, basis = pca_colours(features)
+    assert colours.shape == (6, 8, 3) and colours.dtype == np.uint8
+    assert np.abs(colours[:, :4, 0].mean() - colours[:, 4:, 0].mean()) > 100
+    mirrored, _ = pca_colours(features.flip(2), basis)
+    assert np.array_equal(mirrored, colours[:, ::-1])
+
+
+def test_probe_finds_the_probed_position(segmenter):
+    frames, _ = moving_disk(2)
+    maps = [segmenter.features(frame[None]) for frame in frames]
+    probe = Probe(frames, [maps[0], maps[0]])
+    probe.x.value, probe.y.value = 70, 40
+    assert np.unravel_index(probe.similarity().argmax(), (6, 8)) == (40 // 16, 70 // 16)
+    assert probe.similarity().max() == pytest.approx(1, abs=1e-4)
+    before = decode(probe).astype(int)
+    probe.depth.value = 1
+    assert probe.similarity().shape == (24, 32) and np.abs(decode(probe).astype(int) - before).max() > 40

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from . import literal, metrics, solver, target_model
+from . import literal, metrics, segmenter, solver, target_model
 
 
 class Wrong(Exception):
@@ -137,6 +137,22 @@ def _linearised_filter(answer: Callable) -> None:
     )
 
 
+def _similarity(answer: Callable) -> None:
+    g = torch.Generator().manual_seed(2)
+    x, f = torch.randn(5, 3, 4, generator=g), torch.randn(5, generator=g)
+    inner = torch.einsum("c,chw->hw", f, x)
+    _need(
+        answer(f, x),
+        torch.cosine_similarity(f[:, None, None], x, dim=0),
+        {
+            "This is the inner product: long vectors win. Divide by both norms.": inner,
+            "Divide by the norm of f too.": inner / x.norm(dim=0),
+            "Divide by the norm at each position too.": inner / f.norm(),
+        },
+        "The channels are the first dimension of x; contract that one.",
+    )
+
+
 def _jaccard(answer: Callable) -> None:
     a, b = torch.zeros(2, 6, 6, dtype=torch.bool)
     a[1:5, 1:5], b[2:6, 1:6] = True, True
@@ -173,10 +189,55 @@ def _residual_weight(answer: Callable) -> None:
         )
 
 
+def _weights_after(count: int, eta: float, normalise: bool = True, start: float | None = None) -> torch.Tensor:
+    # normalising after each insertion scales all weights alike, so once at the end is the same
+    first = eta if start is None else start
+    weights = torch.tensor([1.0] + [first / (1 - eta) ** n for n in range(1, count + 1)])
+    return weights / weights.sum() if normalise else weights
+
+
+def _memory_weights(answer: Callable) -> None:
+    for count, eta in ((1, 0.1), (4, 0.1), (12, 0.3)):
+        plain = _weights_after(count, eta, normalise=False)
+        _need(
+            torch.as_tensor(answer(count, eta)),
+            _weights_after(count, eta),
+            {
+                "The weights do not sum to one: normalise.": plain,
+                "The first insertion is set against gamma_0 = eta, not against the first sample's weight of 1.":
+                    _weights_after(count, eta, start=1.0),
+                "These are oldest last; oldest first, please.": _weights_after(count, eta).flip(0),
+            },
+            f"For {count} insertions and eta {eta} the newest should weigh {_weights_after(count, eta)[-1]:.4f}.",
+        )
+
+
+def _soft_aggregation(answer: Callable) -> None:
+    p = torch.tensor([0.9, 0.6, 0.2, 0.5])[:, None, None].expand(4, 2, 3)[:2].clone()
+    p[:, 1] = torch.tensor([[0.3], [0.05]])
+    everyone = torch.cat([(1 - p).prod(dim=0, keepdim=True), p])
+    odds = everyone / (1 - everyone)
+    _need(
+        answer(p),
+        segmenter.aggregate(p),
+        {
+            "Probabilities were normalised; the formula has odds, p / (1 - p).": everyone / everyone.sum(dim=0),
+            "This is a softmax over the odds themselves; it is one over their logarithms.": odds.softmax(dim=0),
+            "The background comes first.": segmenter.aggregate(p).roll(-1, dims=0),
+        },
+        "Background: the product of (1 - p_n). Then each one's odds over the sum of all odds, the background's among them.",
+    )
+
+
 jaccard = Exercise(
     "jaccard", _jaccard,
     ("Count the pixels in both masks, and the pixels in at least one.",
      "On boolean arrays: (a & b).sum() / (a | b).sum(); and think of two empty masks."),
+)
+similarity = Exercise(
+    "similarity", _similarity,
+    ("Contract the channels of x with f, then divide by the norm of f and by the norm at each position.",
+     'torch.einsum("c,chw->hw", f, x) / (f.norm() * x.norm(dim=0))'),
 )
 pixel_weights = Exercise(
     "pixel_weights", _pixel_weights,
@@ -199,4 +260,15 @@ linearised_filter = Exercise(
      "Product rule: w2 @ d1 + d2 @ w1."),
 )
 
-ALL = (jaccard, pixel_weights, loss_share, conjugate_gradient, linearised_filter)
+memory_weights = Exercise(
+    "memory_weights", _memory_weights,
+    ("Keep the newest weight in a variable that starts at eta, though the first sample's weight is 1.",
+     "Each time: append newest / (1 - eta), divide all by their sum, and read the newest weight off the result."),
+)
+soft_aggregation = Exercise(
+    "soft_aggregation", _soft_aggregation,
+    ("Put the background's probability, the product of (1 - p_n), before the others; turn all into odds.",
+     "odds = p / (1 - p); odds / odds.sum(dim=0)."),
+)
+
+ALL = (similarity, jaccard, pixel_weights, loss_share, conjugate_gradient, linearised_filter, memory_weights, soft_aggregation)

@@ -11,6 +11,11 @@ from torch import Tensor
 Weights = tuple[Tensor, Tensor]
 
 
+def kernels(w1: Tensor, w2: Tensor) -> Weights:
+    """The engine's w1 (c, C) and w2 (9, c) as convolution kernels."""
+    return w1[:, :, None, None], w2.T.reshape(1, -1, 3, 3)
+
+
 def target_model(features: Tensor, w: Weights) -> Tensor:
     """Eq. (1): scores (K, h, w) of features (K, C, h, w)."""
     return F.conv2d(F.conv2d(features, w[0]), w[1], padding=1)[:, 0]
@@ -86,3 +91,16 @@ def gauss_newton(w: Weights, iterations: list[int], *data, frozen_projection: bo
             direction = add(residual, energy / previous, direction)
         w = add(w, torch.ones(()), step)
     return tuple(part.detach() for part in w)
+
+
+def first_order(optimiser: type[torch.optim.Optimizer], w: Weights, steps: int, *data, **options) -> list[float]:
+    """Values of eq. (2) behind each step of one of PyTorch's optimisers: what Gauss-Newton is compared with."""
+    w = tuple(part.detach().clone().requires_grad_(True) for part in w)
+    run, values = optimiser(w, **options), []
+    for _ in range(steps):
+        run.zero_grad()
+        loss(w, *data).backward()
+        run.step()
+        with torch.no_grad():
+            values.append(loss(w, *data).item())
+    return values

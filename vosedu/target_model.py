@@ -298,6 +298,20 @@ def initial_weights(objects: int, features: int, channels: int, generator: torch
     return torch.stack(rows)
 
 
+def first_frame_problem(
+    features: Tensor, normal: NormalForm, gamma: Tensor, config: Config, seed: int = 0
+) -> tuple[FirstFrameProblem, Tensor, Conditioning]:
+    """What `learn` minimises, where it starts, and what its features are conditioned by. Arguments as there."""
+    n, _, c, _ = features.shape
+    condition = conditioning(features, config.conditioning, config.shrinkage)
+    if config.conditioning == "whiten":
+        features = features - condition.mean[:, None]
+    samples = WeightedSamples(features, normal, gamma)
+    problem = FirstFrameProblem(samples, condition, config.channels, (config.projection_decay, config.filter_decay))
+    start = initial_weights(n, c, config.channels, torch.Generator().manual_seed(seed)).to(features) * config.start_scale
+    return problem, start, condition
+
+
 def learn(
     features: Tensor,
     normal: NormalForm,
@@ -313,17 +327,12 @@ def learn(
         normal: their normal forms.
         gamma: (N, K) sample weights.
         seed: of the start.
+        on_iteration: called after every CG iteration.
 
     Returns:
         The learned model, its conditioning folded in.
     """
-    n, _, c, _ = features.shape
-    condition = conditioning(features, config.conditioning, config.shrinkage)
-    if config.conditioning == "whiten":
-        features = features - condition.mean[:, None]
-    samples = WeightedSamples(features, normal, gamma)
-    problem = FirstFrameProblem(samples, condition, config.channels, (config.projection_decay, config.filter_decay))
-    start = initial_weights(n, c, config.channels, torch.Generator().manual_seed(seed)).to(features) * config.start_scale
+    problem, start, condition = first_frame_problem(features, normal, gamma, config, seed)
     w1, w2 = problem.split(gauss_newton(problem, start, config.gn_schedule(), on_iteration))
     projection = w1 @ condition.matrix
     return TargetModel(projection, -projection @ condition.mean, w2.clone())

@@ -4,19 +4,37 @@ Pictures travel as JPEG bytes into an `ipywidgets.Image`; no figure is drawn in 
 """
 
 import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import cv2
 import ipywidgets
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib import colormaps
 
 from .cli import machine, versions
-from .segmenter import pick_device
+from .config import Config
+from .memory import initial_gamma
+from .segmenter import FirstFrame, pick_device
+from .solver import Iterate, gauss_newton
+from .target_model import NormalForm, TargetModel, WeightedSamples, first_frame_problem, learn, pixel_weights
 from .video import overlay
 
 VIEWS = ("score map", "mask", "frame")
+
+
+class Basis(NamedTuple):
+    """What `pca_colours` draws with."""
+
+    mean: torch.Tensor
+    directions: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
 
 
 def setup(seed: int = 0) -> torch.device:
@@ -28,6 +46,17 @@ def setup(seed: int = 0) -> torch.device:
     print(", ".join(f"{name} {number}" for name, number in versions().items()))
     print(f"device: {machine(device)}; seed: {seed}")
     return device
+
+
+def row(pictures: Sequence[np.ndarray], titles: Sequence[str], width: float = 13.0) -> None:
+    """A static figure: pictures of one size side by side with titles, for the end of a cell."""
+    height = width / len(pictures) * pictures[0].shape[0] / pictures[0].shape[1] + 0.4
+    figure = plt.figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(1, len(pictures), squeeze=False)[0]
+    for ax, picture, title in zip(axes, pictures, titles, strict=True):
+        ax.imshow(picture)
+        ax.set_title(title, fontsize=10)
+        ax.axis("off")
 
 
 def score_picture(scores: np.ndarray, frame: np.ndarray | None = None, limits: tuple[float, float] = (-0.5, 1.5)) -> np.ndarray:
@@ -43,6 +72,11 @@ def score_picture(scores: np.ndarray, frame: np.ndarray | None = None, limits: t
     table = (colormaps["viridis"](np.arange(256))[:, :3] * 255).astype(np.uint8)
     colours = table[(level * 255).astype(np.uint8)]
     return colours if frame is None else cv2.addWeighted(frame, 0.35, colours, 0.65, 0)
+
+
+def jpeg(picture: np.ndarray) -> bytes:
+    """uint8 RGB (H, W, 3) as JPEG bytes for an `ipywidgets.Image`."""
+    return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
 
 
 class Player:
@@ -83,5 +117,203 @@ class Player:
 
     def _draw(self, _change: object = None) -> None:
         with self._lock:
-            picture = self.picture(self.index.value, self.view.value)
-            self.image.value = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
+            self.image.value = jpeg(self.picture(self.index.value, self.view.value))
+
+
+def chart(values: np.ndarray, marker: int, size: tuple[int, int], title: str) -> np.ndarray:
+    """A curve over its index on a logarithmic axis, one point marked; uint8 RGB (H, W, 3). Drawn in a millisecond."""
+    height, width = size
+    picture = np.full((height, width, 3), 255, np.uint8)
+    logs = np.log10(np.maximum(values, 1e-12))
+    low, high = logs.min(), max(logs.max(), logs.min() + 1e-6)
+    x = 12 + (width - 24) * np.arange(len(values)) / max(1, len(values) - 1)
+    y = 28 + (height - 40) * (1 - (logs - low) / (high - low))
+    points = np.stack([x, y], axis=1).round().astype(np.int32)
+    cv2.polylines(picture, [points], False, (60, 60, 60), 2, cv2.LINE_AA)
+    cv2.circle(picture, tuple(points[marker].tolist()), 6, (214, 39, 40), -1, cv2.LINE_AA)
+    text = f"{title} {values[marker]:.3g}"
+    return cv2.putText(picture, text, (12, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+
+
+class Microscope:
+    """The solver, iteration by iteration: D's score map on the first frame, the loss and the CG residual.
+
+    Args:
+        frame: the first frame, uint8 RGB (H, W, 3).
+        samples: its first-frame samples.
+        config: all numbers; the schedule of Gauss-Newton and CG among them.
+        seed: of the start.
+
+    Attributes:
+        index: slider over iterations, 0 is the start.
+        losses, residuals: one value an iteration; the start has no residual and repeats the first.
+        steps: (Gauss-Newton step, CG iteration) of each.
+        scores: score map (h, w) of each.
+        image, widget: as in `Player`.
+    """
+
+    def __init__(self, frame: np.ndarray, samples: FirstFrame, config: Config, seed: int = 0):
+        self.frame = frame
+        gamma = initial_gamma(1, len(samples.images), config.first_weight, samples.features)
+        problem, start, _ = first_frame_problem(samples.features, samples.normal(config), gamma, config, seed)
+        iterates = [start]
+        self.steps, self.residuals = [(0, 0)], []
+
+        def keep(iterate: Iterate) -> None:
+            iterates.append(iterate.w)
+            self.steps.append((iterate.step + 1, iterate.iteration + 1))
+            self.residuals.append(iterate.residual.item())
+
+        gauss_newton(problem, start, config.gn_schedule(), keep)
+        self.residuals.insert(0, self.residuals[0])
+        self.losses = [problem.loss(w).item() for w in iterates]
+        normal = NormalForm(*(part[:, :1] for part in samples.normal(config)))
+        first = WeightedSamples(samples.features[:, :1], normal, gamma[:, :1])
+        layers = [problem.split(w) for w in iterates]
+        self.scores = [first.scores(w2 @ w1 @ problem.matrix)[0, 0].cpu().numpy() for w1, w2 in layers]
+        self.index = ipywidgets.IntSlider(value=len(iterates) // 4, min=0, max=len(iterates) - 1, description="iteration")
+        self.image = ipywidgets.Image(format="jpeg", width=min(960, 2 * frame.shape[1]))
+        self._lock = threading.Lock()
+        self.index.observe(self._draw, "value")
+        self._draw()
+        self.widget = ipywidgets.VBox([self.image, self.index])
+
+    def picture(self, index: int) -> np.ndarray:
+        """Score map on the left, loss and residual with this iteration marked on the right; uint8 RGB."""
+        left = score_picture(self.scores[index], self.frame)
+        step, iteration = self.steps[index]
+        text = f"Gauss-Newton step {step}, CG iteration {iteration}" if index else "start"
+        cv2.putText(left, text, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
+        half = left.shape[0] // 2, left.shape[1]
+        right = np.vstack([chart(np.array(self.losses), index, half, "loss"),
+                           chart(np.array(self.residuals), index, (left.shape[0] - half[0], half[1]), "CG residual")])
+        return np.hstack([left, right])
+
+    def _draw(self, _change: object = None) -> None:
+        with self._lock:
+            self.image.value = jpeg(self.picture(self.index.value))
+
+
+class Relearner:
+    """D, learned anew whenever a slider is let go: what kappa_min, lambda and the position of the labels do.
+
+    Args:
+        frames: the first frame and one to look at, uint8 RGB (H, W, 3).
+        samples: first-frame samples of the first.
+        features: conv4_x of the second, (C, h, w).
+        config: what the sliders do not set.
+
+    Attributes:
+        share, decay, shift: sliders: kappa_min, log10 of both lambdas, columns by which the labels are moved.
+        note: the target's share of the loss, and the seconds that learning took.
+        image, widget: as in `Player`.
+    """
+
+    def __init__(self, frames: list[np.ndarray], samples: FirstFrame, features: torch.Tensor, config: Config):
+        self.frames, self.samples, self.features, self.config = frames, samples, features, config
+        options = {"continuous_update": False}
+        self.share = ipywidgets.FloatLogSlider(value=config.target_share, min=-3, max=-0.1, description="kappa_min", **options)
+        decay = float(np.log10(config.projection_decay))
+        self.decay = ipywidgets.FloatSlider(value=decay, min=-4, max=6, step=0.5, description="log10 lambda", **options)
+        self.shift = ipywidgets.IntSlider(value=0, min=-96, max=96, step=16, description="shift", **options)
+        self.note = ipywidgets.HTML()
+        self.image = ipywidgets.Image(format="jpeg", width=min(960, 2 * frames[0].shape[1]))
+        self._lock = threading.Lock()
+        for slider in (self.share, self.decay, self.shift):
+            slider.observe(self._draw, "value")
+        self._draw()
+        self.widget = ipywidgets.VBox([self.image, self.note, self.share, self.decay, self.shift])
+
+    @torch.inference_mode()
+    def learn(self) -> tuple[TargetModel, float]:
+        """D by the sliders, and the target's share of the squared weights."""
+        decay = 10**self.decay.value
+        config = replace(self.config, target_share=self.share.value, projection_decay=decay, filter_decay=decay)
+        labels = torch.roll(self.samples.labels, self.shift.value, dims=2)
+        v = pixel_weights(labels, config.target_share, config.share_rule, config.weight_power).square()
+        gamma = initial_gamma(1, len(labels), config.first_weight, self.samples.features)
+        model = learn(self.samples.features, self.samples._replace(labels=labels).normal(config), gamma, config)
+        return model, ((v * labels).sum() / v.sum()).item()
+
+    def picture(self, model: TargetModel) -> np.ndarray:
+        """Its score maps over both frames, side by side; uint8 RGB."""
+        channels = self.samples.features.shape[2]
+        first = self.samples.features[0, 0].view(channels, *self.samples.size)
+        scores = [model.scores(model.project(x))[0].cpu().numpy() for x in (first, self.features)]
+        return np.hstack([score_picture(s, frame) for s, frame in zip(scores, self.frames, strict=True)])
+
+    @torch.inference_mode()
+    def _draw(self, _change: object = None) -> None:
+        with self._lock:
+            began = time.perf_counter()
+            model, share = self.learn()
+            took = time.perf_counter() - began
+            self.note.value = f"target's share of the loss {share:.2f}; learned in {took:.2f} s"
+            self.image.value = jpeg(self.picture(model))
+
+
+def pca_colours(features: torch.Tensor, basis: Basis | None = None) -> tuple[np.ndarray, Basis]:
+    """A feature map as colours: its three principal components as red, green and blue.
+
+    Args:
+        features: (C, h, w).
+        basis: of another map, for colours that compare; its own where left out.
+
+    Returns:
+        uint8 RGB (h, w, 3), and the basis.
+    """
+    flat = features.flatten(1).T.float()
+    if basis is None:
+        mean = flat.mean(dim=0)
+        directions = torch.linalg.svd(flat - mean, full_matrices=False)[2][:3].T
+        found = (flat - mean) @ directions
+        basis = Basis(mean, directions, found.quantile(0.02, dim=0), found.quantile(0.98, dim=0))
+    found = ((flat - basis.mean) @ basis.directions - basis.low) / (basis.high - basis.low).clamp_min(1e-6)
+    colours = (found.clamp(0, 1) * 255).byte().view(*features.shape[1:], 3)
+    return colours.cpu().numpy(), basis
+
+
+class Probe:
+    """Where does another frame resemble one position of the first? Cosine of features, at a depth.
+
+    Args:
+        frames: two frames, uint8 RGB (H, W, 3).
+        maps: the five maps (1, C_d, h_d, w_d) of each.
+
+    Attributes:
+        x, y: sliders, the position in pixels.
+        depth: toggle of the depth, 1 to 4.
+        image, widget: as in `Player`.
+    """
+
+    def __init__(self, frames: Sequence[np.ndarray], maps: Sequence[Sequence[torch.Tensor]]):
+        self.frames, self.maps = frames, maps
+        height, width = frames[0].shape[:2]
+        self.x = ipywidgets.IntSlider(value=width // 4, min=0, max=width - 1, description="x")
+        self.y = ipywidgets.IntSlider(value=height // 4, min=0, max=height - 1, description="y")
+        options = [("conv2_x", 1), ("conv3_x", 2), ("conv4_x", 3), ("conv5_x", 4)]
+        self.depth = ipywidgets.ToggleButtons(options=options, value=3)
+        self.image = ipywidgets.Image(format="jpeg", width=min(960, 2 * width))
+        self._lock = threading.Lock()
+        for control in (self.x, self.y, self.depth):
+            control.observe(self._draw, "value")
+        self._draw()
+        self.widget = ipywidgets.VBox([self.depth, self.image, self.x, self.y])
+
+    def similarity(self) -> np.ndarray:
+        """Cosine (h, w) of the probed position's features with every position of the second frame."""
+        first, second = (maps[self.depth.value][0] for maps in self.maps)
+        height, width = self.frames[0].shape[:2]
+        row, column = self.y.value * first.shape[1] // height, self.x.value * first.shape[2] // width
+        return torch.cosine_similarity(first[:, row, column, None, None], second, dim=0).cpu().numpy()
+
+    def picture(self) -> np.ndarray:
+        """The first frame with the position, the second with its similarity; uint8 RGB, side by side."""
+        left = self.frames[0].copy()
+        cv2.drawMarker(left, (self.x.value, self.y.value), (255, 255, 255), cv2.MARKER_CROSS, 21, 4)
+        cv2.drawMarker(left, (self.x.value, self.y.value), (200, 0, 0), cv2.MARKER_CROSS, 19, 2)
+        return np.hstack([left, score_picture(self.similarity(), self.frames[1], (0.0, 1.0))])
+
+    def _draw(self, _change: object = None) -> None:
+        with self._lock:
+            self.image.value = jpeg(self.picture())
