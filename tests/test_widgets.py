@@ -15,7 +15,7 @@ from vosedu.config import BEST
 from vosedu.features import TARGET_DEPTH
 from vosedu.memory import initial_gamma
 from vosedu.target_model import learn
-from vosedu.widgets import VIEWS, Microscope, Player, Probe, Relearner, pca_colours, row, score_picture, setup
+from vosedu.widgets import VIEWS, Microscope, Player, Probe, Relearner, boundary_picture, pca_colours, row, score_picture, setup
 
 
 def decode(player):
@@ -123,3 +123,14 @@ def test_probe_finds_the_probed_position(segmenter):
     before = decode(probe).astype(int)
     probe.depth.value = 1
     assert probe.similarity().shape == (24, 32) and np.abs(decode(probe).astype(int) - before).max() > 40
+
+
+def test_boundary_picture_tells_right_from_wrong_edges():
+    frame, truth = np.zeros((60, 80, 3), np.uint8), np.zeros((60, 80), np.uint8)
+    truth[20:40, 20:40] = 1
+    prediction = truth.copy()
+    prediction[20:40, 20:60] = 1  # the right edge is twenty pixels off
+    picture = boundary_picture(frame, prediction, truth)
+    assert tuple(picture[30, 19]) == (60, 220, 90)
+    assert tuple(picture[30, 59]) == (255, 60, 220)
+    assert tuple(picture[30, 39]) == (255, 255, 255)

@@ -38,20 +38,20 @@ def boundary_f(prediction: np.ndarray, truth: np.ndarray) -> float:
     Args:
         prediction, truth: (H, W), nonzero on the object.
     """
-    radius = math.ceil(BOUNDARY_TOLERANCE * math.hypot(*truth.shape))
     found, wanted = boundary(prediction), boundary(truth)
     if not found.any() or not wanted.any():
         return float(found.any() == wanted.any())
-    precision = _near(found, wanted, radius)
-    recall = _near(wanted, found, radius)
+    precision = float(near(found, wanted)[found].mean())
+    recall = float(near(wanted, found)[wanted].mean())
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def _near(points: np.ndarray, others: np.ndarray, radius: int) -> float:
-    """Share of `points` with one of `others` within the disk of the radius."""
+def near(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which of the pixels `points` (H, W) have one of `others` within F's tolerance: bool (H, W)."""
+    radius = math.ceil(BOUNDARY_TOLERANCE * math.hypot(*points.shape))
     distance = cv2.distanceTransform((~others).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     # squared distances are whole numbers: half of one separates r² from r² + 1 whatever the rounding
-    return float((distance[points] ** 2 < radius * radius + 0.5).mean())
+    return points & (distance**2 < radius * radius + 0.5) if others.any() else np.zeros_like(points)
 
 
 def summarise(values: Sequence[float]) -> dict[str, float]:

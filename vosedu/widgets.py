@@ -20,6 +20,7 @@ from matplotlib import colormaps
 from .cli import machine, versions
 from .config import Config
 from .memory import initial_gamma
+from .metrics import boundary, near
 from .segmenter import FirstFrame, pick_device
 from .solver import Iterate, gauss_newton
 from .target_model import NormalForm, TargetModel, WeightedSamples, first_frame_problem, learn, pixel_weights
@@ -317,3 +318,14 @@ class Probe:
     def _draw(self, _change: object = None) -> None:
         with self._lock:
             self.image.value = jpeg(self.picture())
+
+
+def boundary_picture(frame: np.ndarray, prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """What F counts: boundary of the prediction in green where it is within tolerance of the true one, else magenta;
+    true boundary that is not found in white. uint8 RGB (H, W, 3), the frame darkened."""
+    picture = (0.45 * frame).astype(np.uint8)
+    found, wanted = boundary(prediction), boundary(truth)
+    missed, hit, false = wanted & ~near(wanted, found), found & near(found, wanted), found & ~near(found, wanted)
+    for edge, colour in ((missed, (255, 255, 255)), (hit, (60, 220, 90)), (false, (255, 60, 220))):
+        picture[cv2.dilate(edge.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0] = colour
+    return picture
