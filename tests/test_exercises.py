@@ -38,7 +38,20 @@ def aggregated(p, odds=True):
     return values / values.sum(0)
 
 
+def turned(centre, angle, scale, fix=True):
+    a = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return np.hstack([a, (np.array(centre) - a @ centre if fix else np.zeros(2))[:, None]])
+
+
+def attention(deeper, shallower, gate, order=1):
+    means = [x.mean((2, 3)) for x in (shallower, deeper)][::order]
+    up = torch.nn.functional.interpolate(deeper, shallower.shape[2:], mode="bilinear")
+    return shallower * gate(torch.cat(means, 1)).sigmoid()[..., None, None] + up
+
+
 RIGHT = {
+    "about": turned,
+    "channel_attention": attention,
     "memory_weights": gammas,
     "soft_aggregation": aggregated,
     "similarity": lambda f, x: torch.einsum("c,chw->hw", f, x) / (f.norm() * x.norm(dim=0)),
@@ -49,6 +62,8 @@ RIGHT = {
     "linearised_filter": lambda w1, w2, d1, d2: w2 @ d1 + d2 @ w1,
 }
 WRONG = {
+    "about": [(lambda c, a, s: turned(c, a, s, fix=False), "corner"), (lambda c, a, s: turned(c, -a, s), "other way")],
+    "channel_attention": [(lambda d, s, g: attention(d, s, g, -1), "wrong order"), (lambda d, s, g: s, "sigmoid of gate")],
     "memory_weights": [(lambda n, eta: gammas(n, eta, each=False), "sum to one"),
                        (lambda n, eta: torch.softmax(-torch.arange(n + 1) * np.log(1 - eta), 0), "gamma_0"),
                        (lambda n, eta: torch.ones(n + 1) / (n + 1), "newest should weigh")],

@@ -14,8 +14,22 @@ from matplotlib import colormaps
 from vosedu.config import BEST
 from vosedu.features import TARGET_DEPTH
 from vosedu.memory import initial_gamma
+from vosedu.refinement import Refinement
 from vosedu.target_model import learn
-from vosedu.widgets import VIEWS, Microscope, Player, Probe, Relearner, boundary_picture, pca_colours, row, score_picture, setup
+from vosedu.widgets import (
+    VIEWS,
+    BlobBench,
+    Microscope,
+    Player,
+    Probe,
+    Relearner,
+    WarpBench,
+    boundary_picture,
+    pca_colours,
+    row,
+    score_picture,
+    setup,
+)
 
 
 def decode(player):
@@ -134,3 +148,31 @@ def test_boundary_picture_tells_right_from_wrong_edges():
     assert tuple(picture[30, 19]) == (60, 220, 90)
     assert tuple(picture[30, 59]) == (255, 60, 220)
     assert tuple(picture[30, 39]) == (255, 255, 255)
+
+
+def test_warp_bench_moves_image_and_mask():
+    frames, labels = moving_disk(1)
+    bench = WarpBench(frames[0], labels[0])
+    assert np.array_equal(bench.sample()[1], labels[0])
+    before = decode(bench).astype(int)
+    bench.shift.value = 40
+    assert np.array_equal(bench.sample()[1][:, 40:], labels[0][:, :-40])
+    bench.scale.value = 2.0
+    assert 3 < bench.sample()[1].sum() / labels[0].sum() < 5
+    assert np.abs(decode(bench).astype(int) - before).max() > 60
+
+
+def test_blob_bench_changes_what_refinement_is_given(random_segmenter):
+    frames, _ = moving_disk(1)
+    segmenter = copy.copy(random_segmenter)
+    torch.manual_seed(0)
+    segmenter.refinement = Refinement(segmenter.backbone.channels).eval().requires_grad_(False)
+    bench = BlobBench(segmenter, frames[0], torch.zeros(6, 8), segmenter.features(frames[0][None]))
+    bench.radius.value = 0
+    assert not bench.blob().any() and bench.survives() == 0
+    bench.x.value, bench.y.value, bench.radius.value = 40, 40, 1
+    before = decode(bench).astype(int)
+    assert bench.blob().sum() in (1, 2, 4) and bench.blob()[2, 2]
+    bench.x.value, bench.radius.value = 100, 3
+    assert bench.blob()[2, 6] and np.abs(decode(bench).astype(int) - before).max() > 60
+    assert 0 <= bench.survives() <= 1

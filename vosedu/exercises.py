@@ -1,9 +1,11 @@
 """The notebooks' exercises: each has a check that knows the usual wrong answers, and two hints."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 
 from . import literal, metrics, segmenter, solver, target_model
 
@@ -189,6 +191,51 @@ def _residual_weight(answer: Callable) -> None:
         )
 
 
+def _about(answer: Callable) -> None:
+    for centre, angle, scale in (((30.0, 10.0), 0.5, 1.0), ((5.0, 40.0), -0.3, 1.5)):
+        cos, sin = math.cos(angle), math.sin(angle)
+        linear = scale * torch.tensor([[cos, -sin], [sin, cos]])
+        c = torch.tensor(centre)
+        right = torch.cat([linear, (c - linear @ c)[:, None]], dim=1)
+        _need(
+            torch.as_tensor(answer(centre, angle, scale)),
+            right,
+            {
+                "This turns about the origin, the image's corner: the centre moves.": torch.cat(
+                    [linear, torch.zeros(2, 1)], dim=1
+                ),
+                "The centre is added, but not taken away before: b = c - A c.": torch.cat([linear, c[:, None]], dim=1),
+                "This turns the other way round.": torch.cat([linear.T, (c - linear.T @ c)[:, None]], dim=1),
+            },
+            "A is scale times the rotation [[cos, -sin], [sin, cos]]; b must leave the centre where it is.",
+        )
+
+
+def _channel_attention(answer: Callable) -> None:
+    g = torch.Generator().manual_seed(3)
+    deeper, shallower = torch.randn(1, 64, 2, 3, generator=g), torch.randn(1, 64, 4, 6, generator=g)
+    weight = torch.randn(64, 128, generator=g) * 0.3
+
+    def gate(averages: torch.Tensor) -> torch.Tensor:
+        return averages @ weight.T
+
+    up = F.interpolate(deeper, size=(4, 6), mode="bilinear", align_corners=False)
+    means = [x.mean((2, 3)) for x in (shallower, deeper)]
+    raw, swapped = gate(torch.cat(means, dim=1)), gate(torch.cat(means[::-1], dim=1))
+    factors = raw.sigmoid()[..., None, None]
+    _need(
+        answer(deeper, shallower, gate),
+        shallower * factors + up,
+        {
+            "The averages are in the wrong order: shallow first.": shallower * swapped.sigmoid()[..., None, None] + up,
+            "The sigmoid is missing: factors lie between 0 and 1.": shallower * raw[..., None, None] + up,
+            "The upsampled deeper map is not added.": shallower * factors,
+            "Only the shallower map is gated, not the sum.": (shallower + up) * factors,
+        },
+        "Gate the shallower channels with the sigmoid of gate(averages), then add the deeper map, upsampled bilinearly.",
+    )
+
+
 def _weights_after(count: int, eta: float, normalise: bool = True, start: float | None = None) -> torch.Tensor:
     # normalising after each insertion scales all weights alike, so once at the end is the same
     first = eta if start is None else start
@@ -260,6 +307,16 @@ linearised_filter = Exercise(
      "Product rule: w2 @ d1 + d2 @ w1."),
 )
 
+about = Exercise(
+    "about", _about,
+    ("Where does A send the centre? b must bring it back.",
+     "A = scale * [[cos, -sin], [sin, cos]] and b = c - A c; np.hstack puts both together."),
+)
+channel_attention = Exercise(
+    "channel_attention", _channel_attention,
+    ("Average both maps over positions, join the averages (shallow first), and ask gate.",
+     "sigmoid(gate(averages))[..., None, None] * shallower + F.interpolate(deeper, size of shallower, bilinear)."),
+)
 memory_weights = Exercise(
     "memory_weights", _memory_weights,
     ("Keep the newest weight in a variable that starts at eta, though the first sample's weight is 1.",
@@ -271,4 +328,7 @@ soft_aggregation = Exercise(
      "odds = p / (1 - p); odds / odds.sum(dim=0)."),
 )
 
-ALL = (similarity, jaccard, pixel_weights, loss_share, conjugate_gradient, linearised_filter, memory_weights, soft_aggregation)
+ALL = (
+    similarity, jaccard, pixel_weights, loss_share, conjugate_gradient, linearised_filter, about, channel_attention,
+    memory_weights, soft_aggregation,
+)

@@ -17,11 +17,12 @@ import numpy as np
 import torch
 from matplotlib import colormaps
 
+from .augmentation import cut_out, paste
 from .cli import machine, versions
 from .config import Config
 from .memory import initial_gamma
 from .metrics import boundary, near
-from .segmenter import FirstFrame, pick_device
+from .segmenter import FirstFrame, Segmenter, pick_device
 from .solver import Iterate, gauss_newton
 from .target_model import NormalForm, TargetModel, WeightedSamples, first_frame_problem, learn, pixel_weights
 from .video import overlay
@@ -329,3 +330,98 @@ def boundary_picture(frame: np.ndarray, prediction: np.ndarray, truth: np.ndarra
     for edge, colour in ((missed, (255, 255, 255)), (hit, (60, 220, 90)), (false, (255, 60, 220))):
         picture[cv2.dilate(edge.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0] = colour
     return picture
+
+
+class WarpBench:
+    """One first-frame sample, by hand: turn, scale and blur the target over its inpainted background.
+
+    Args:
+        frame: uint8 RGB (H, W, 3).
+        mask: (H, W), nonzero on the target.
+
+    Attributes:
+        angle, scale, shift, blur: sliders: degrees, factor, columns, pixels.
+        image, widget: as in `Player`.
+    """
+
+    def __init__(self, frame: np.ndarray, mask: np.ndarray):
+        self.pieces = cut_out(frame, mask)
+        rows, columns = np.nonzero(mask)
+        self._centre = float(columns.mean()), float(rows.mean())
+        width = frame.shape[1]
+        self.angle = ipywidgets.IntSlider(value=0, min=-90, max=90, description="angle")
+        self.scale = ipywidgets.FloatLogSlider(value=1, min=-0.7, max=0.5, description="scale")
+        self.shift = ipywidgets.IntSlider(value=0, min=-width // 2, max=width // 2, description="shift")
+        self.blur = ipywidgets.FloatSlider(value=0, min=0, max=6, step=0.5, description="blur")
+        self.image = ipywidgets.Image(format="jpeg", width=min(640, 2 * width))
+        self._lock = threading.Lock()
+        for slider in (self.angle, self.scale, self.shift, self.blur):
+            slider.observe(self._draw, "value")
+        self._draw()
+        self.widget = ipywidgets.VBox([self.image, self.angle, self.scale, self.shift, self.blur])
+
+    def sample(self) -> tuple[np.ndarray, np.ndarray]:
+        """The image (H, W, 3) and its mask (H, W)."""
+        warp = cv2.getRotationMatrix2D(self._centre, -self.angle.value, self.scale.value)
+        warp[0, 2] += self.shift.value
+        return paste(self.pieces, warp, self.blur.value)
+
+    def _draw(self, _change: object = None) -> None:
+        with self._lock:
+            self.image.value = jpeg(overlay(*self.sample()))
+
+
+class BlobBench:
+    """A false blob in D's score map: what does R make of it?
+
+    Args:
+        segmenter: with a refinement network.
+        frame: uint8 RGB (H, W, 3).
+        scores: (h, w), D's.
+        features: the five maps of the frame.
+
+    Attributes:
+        x, y, radius: sliders: the blob's centre in pixels, its radius in cells of the score map.
+        image, widget: as in `Player`.
+    """
+
+    def __init__(self, segmenter: Segmenter, frame: np.ndarray, scores: torch.Tensor, features: Sequence[torch.Tensor]):
+        self.segmenter, self.frame, self.scores, self.features = segmenter, frame, scores, features
+        height, width = frame.shape[:2]
+        options = {"continuous_update": False}
+        self.x = ipywidgets.IntSlider(value=width // 2, min=0, max=width - 1, description="x", **options)
+        self.y = ipywidgets.IntSlider(value=height // 2, min=0, max=height - 1, description="y", **options)
+        self.radius = ipywidgets.IntSlider(value=2, min=0, max=6, description="radius", **options)
+        self.image = ipywidgets.Image(format="jpeg", width=min(960, 2 * width))
+        self._lock = threading.Lock()
+        for slider in (self.x, self.y, self.radius):
+            slider.observe(self._draw, "value")
+        self._draw()
+        self.widget = ipywidgets.VBox([self.image, self.x, self.y, self.radius])
+
+    def blob(self) -> np.ndarray:
+        """The cells (h, w), bool, in which the score is set to 1; none at radius 0."""
+        height, width = self.frame.shape[:2]
+        h, w = self.scores.shape
+        rows, columns = np.ogrid[:h, :w]
+        far = np.hypot(rows + 0.5 - self.y.value * h / height, columns + 0.5 - self.x.value * w / width)
+        return far < self.radius.value
+
+    def _masks(self) -> tuple[torch.Tensor, np.ndarray]:
+        changed = torch.where(torch.from_numpy(self.blob()).to(self.scores.device), 1.0, self.scores)
+        logits = self.segmenter.logits(self.features, changed[None], self.frame.shape[:2])
+        return changed, (logits[0] > 0).cpu().numpy()
+
+    def survives(self) -> float:
+        """The share of the blob's pixels that is labelled behind R."""
+        blob = cv2.resize(self.blob().astype(np.uint8), self.frame.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
+        return float(self._masks()[1][blob].mean()) if blob.any() else 0.0
+
+    def picture(self) -> np.ndarray:
+        """The changed scores over the frame, and the mask behind R; uint8 RGB, side by side."""
+        scores, mask = self._masks()
+        return np.hstack([score_picture(scores.cpu().numpy(), self.frame), overlay(self.frame, mask.astype(np.uint8))])
+
+    def _draw(self, _change: object = None) -> None:
+        with self._lock:
+            self.image.value = jpeg(self.picture())
