@@ -49,7 +49,9 @@ def attention(deeper, shallower, gate, order=1):
     return shallower * gate(torch.cat(means, 1)).sigmoid()[..., None, None] + up
 
 
+BCE = torch.nn.functional.binary_cross_entropy_with_logits
 RIGHT = {
+    "cross_entropy": lambda l, y: BCE(l, y, reduction="none"),
     "about": turned,
     "channel_attention": attention,
     "memory_weights": gammas,
@@ -62,6 +64,9 @@ RIGHT = {
     "linearised_filter": lambda w1, w2, d1, d2: w2 @ d1 + d2 @ w1,
 }
 WRONG = {
+    "cross_entropy": [(lambda l, y: -y * l.sigmoid().log() - (1 - y) * (1 - l.sigmoid()).log(), "not finite"),
+                      (lambda l, y: BCE(l.sigmoid(), y, reduction="none"), "which term"),
+                      (lambda l, y: BCE(l, 1 - y, reduction="none"), "exchanged")],
     "about": [(lambda c, a, s: turned(c, a, s, fix=False), "corner"), (lambda c, a, s: turned(c, -a, s), "other way")],
     "channel_attention": [(lambda d, s, g: attention(d, s, g, -1), "wrong order"), (lambda d, s, g: s, "sigmoid of gate")],
     "memory_weights": [(lambda n, eta: gammas(n, eta, each=False), "sum to one"),

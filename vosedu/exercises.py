@@ -236,6 +236,25 @@ def _channel_attention(answer: Callable) -> None:
     )
 
 
+def _cross_entropy(answer: Callable) -> None:
+    logits = torch.tensor([[-200.0, -3.0, 0.0], [0.5, 4.0, 200.0]])
+    for labels in (torch.tensor([[1.0, 0, 1], [0, 1, 0]]), torch.tensor([[0.0, 1, 0], [1, 0, 1]])):
+        found = answer(logits, labels)
+        right = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+        if isinstance(found, torch.Tensor) and not torch.isfinite(found).all():
+            raise Wrong("For a logit of ±200 it is not finite: never take the logarithm of a probability.")
+        _need(
+            found,
+            right,
+            {
+                "The sign is wrong: the loss is positive.": -right,
+                "Labels are exchanged.": F.binary_cross_entropy_with_logits(logits, 1 - labels, reduction="none"),
+                "It is clamped: the loss of a logit of 200 on the wrong side is 200.": right.clamp_max(100),
+            },
+            "max(l, 0) - l y + log(1 + exp(-|l|)): which term differs?",
+        )
+
+
 def _weights_after(count: int, eta: float, normalise: bool = True, start: float | None = None) -> torch.Tensor:
     # normalising after each insertion scales all weights alike, so once at the end is the same
     first = eta if start is None else start
@@ -317,6 +336,11 @@ channel_attention = Exercise(
     ("Average both maps over positions, join the averages (shallow first), and ask gate.",
      "sigmoid(gate(averages))[..., None, None] * shallower + F.interpolate(deeper, size of shallower, bilinear)."),
 )
+cross_entropy = Exercise(
+    "cross_entropy", _cross_entropy,
+    ("-log sigmoid(l) = log(1 + exp(-l)). Which sign of l makes exp(-l) overflow, and how can it be pulled out?",
+     "max(l, 0) - l y + log1p(exp(-|l|))."),
+)
 memory_weights = Exercise(
     "memory_weights", _memory_weights,
     ("Keep the newest weight in a variable that starts at eta, though the first sample's weight is 1.",
@@ -330,5 +354,5 @@ soft_aggregation = Exercise(
 
 ALL = (
     similarity, jaccard, pixel_weights, loss_share, conjugate_gradient, linearised_filter, about, channel_attention,
-    memory_weights, soft_aggregation,
+    cross_entropy, memory_weights, soft_aggregation,
 )
