@@ -50,11 +50,6 @@ def data(samples: int, channels: int, size: tuple[int, int], label_size: tuple[i
     return x, y, pixel_weights(y), initial_gamma(1, samples, 2.0, x)
 
 
-def kernels(w1: torch.Tensor, w2: torch.Tensor) -> literal.Weights:
-    """w1 (c, C) and w2 (9, c) as convolution kernels."""
-    return w1[:, :, None, None], w2.T.reshape(1, -1, 3, 3)
-
-
 def first_frame(x, y, v, gamma) -> tuple[Callable, Callable, Callable]:
     """Engine, literal, and the loss of either's result; both layers."""
     schedule = PAPER.gn_schedule()
@@ -69,7 +64,7 @@ def first_frame(x, y, v, gamma) -> tuple[Callable, Callable, Callable]:
 
     def split(w: torch.Tensor) -> literal.Weights:
         w1, w2 = blank.split(w)
-        return kernels(w1[0], w2[0])
+        return literal.kernels(w1[0], w2[0])
 
     rest = (x, y, v, gamma[0], DECAY)
     return (lambda: split(gauss_newton(problem(), start, schedule)),
@@ -82,12 +77,12 @@ def update(x, y, v, gamma) -> tuple[Callable, Callable, Callable]:
     normal = normal_form(y[None], v[None], x.shape[-2:])
     c = x.shape[1]
     w2 = torch.randn(9, c, generator=torch.Generator().manual_seed(2)) * (2 / (9 * c)) ** 0.5
-    start = kernels(torch.eye(c), w2)
+    start = literal.kernels(torch.eye(c), w2)
     rest = (x, y, v, gamma[0], (0.0, DECAY[1]))
 
     def engine() -> literal.Weights:
         problem = UpdateProblem(WeightedSamples(x.flatten(2)[None], normal, gamma), DECAY[1])
-        return kernels(torch.eye(c), gauss_newton(problem, w2.reshape(1, -1), [PAPER.cg_update]).view(9, c))
+        return literal.kernels(torch.eye(c), gauss_newton(problem, w2.reshape(1, -1), [PAPER.cg_update]).view(9, c))
 
     return (engine, lambda: literal.gauss_newton(start, [PAPER.cg_update], *rest, frozen_projection=True),
             lambda w: literal.loss(w, *rest).item())

@@ -172,6 +172,8 @@ def test_train_then_table1(davis, tmp_path, monkeypatch, capsys):
     saved = json.loads((tmp_path / "t" / "table1.json").read_text())["rows"]
     assert f"{saved['D-only']['J']['mean']:.3f}" in printed and 0 <= saved["Base net"]["J"]["mean"] <= 1
     assert main(table) == 0 and capsys.readouterr().out == printed
+    assert main([*table, "--rows", "Ours"]) == 0 and len(capsys.readouterr().out.splitlines()) == 2
+    assert main([*table, "--rows", "Theirs"]) == 2 and "no row 'Theirs'" in capsys.readouterr().err
     assert main([*train, "--out", str(tmp_path / "r"), "--seed", "1"]) == 2
     assert "begun with seed 0" in capsys.readouterr().err
     assert main([*train, "--out", str(tmp_path / "f"), "--fine-tune", "--weights", weights]) == 0

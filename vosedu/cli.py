@@ -265,6 +265,12 @@ def table1(args: argparse.Namespace) -> int:
         net = baselines.load_base_net(args.base, segmenter.backbone.channels)
         tuned = {"Base net + F-T": baselines.BaseSegmenter(segmenter, net, fine_tune=True)} if args.fine_tuned else {}
         rows = {"Base net": baselines.BaseSegmenter(segmenter, net), **tuned, **rows}
+    if args.rows:
+        chosen = args.rows.split(",")
+        unknown = [row for row in chosen if row not in rows]
+        if unknown:
+            raise InputError(f"no row '{unknown[0]}' in the table: choose of {', '.join(rows)}; Base net needs --base")
+        rows = {row: engine for row, engine in rows.items() if row in chosen}
     _announce(segmenter, args)
     frames, results = {s.name: len(s.frame_names) for s in sequences}, {}
     make_folder(args.out)
@@ -469,6 +475,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="where the data set lies")
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="masks and scores; run again to resume")
     p.add_argument("--base", type=Path, metavar="FILE", help="Base net of `vosedu train --base-net`, for its rows")
+    p.add_argument("--rows", metavar="A,B", help="only these rows, by the names in the table")
     p.add_argument("--fine-tuned", action="store_true", help="with --base: also Base net + F-T, which takes hours on a CPU")
     p.add_argument("--sequences", metavar="A,B", help="only these")
     p.add_argument("--split", default="val", help="default val")

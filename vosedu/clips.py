@@ -215,24 +215,24 @@ class StillClips:
     def draw(self, index: int, rng: np.random.Generator) -> Shot:
         shot = self.reference(index)
         frame, mask = shot.frame.astype(np.float32) / 255, shot.mask.astype(np.float32)
-        if rng.random() < 0.5:
+        if rng.random() < 0.15:
             frame, mask = frame[:, ::-1].copy(), mask[:, ::-1].copy()
             flipped = True
         else:
             flipped = False
-        amplitude = abs(rng.normal(0, self.size[0] / 60))
+        amplitude = abs(rng.normal(0, self.size[0] / 120))
         if rng.random() < ALONE:
-            picture, alpha = bend([frame, mask], motion(mask, rng, 1.0), rng, amplitude)
+            picture, alpha = bend([frame, mask], motion(mask, rng, 0.7), rng, amplitude)
             label = alpha > 0.5
         else:
             picture, label = self._composite(index, frame, mask, flipped, amplitude, rng)
-        picture = recolour(picture, rng, 0.6)
+        picture = recolour(picture, rng, 0.25)
         picture = self._camera(picture, rng)
         return Shot((np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8), label.astype(np.uint8))
 
     def _composite(self, index, frame, mask, flipped, amplitude, rng) -> tuple[np.ndarray, np.ndarray]:
         """The target over its own or a foreign background, distractors behind it, perhaps an occluder before it."""
-        if rng.random() < 0.75:
+        if rng.random() < 0.9:
             if index not in self._plates:
                 self._plates[index] = cut_out(*self.reference(index)).background
             plate = self._plates[index][:, ::-1] if flipped else self._plates[index]
@@ -240,17 +240,17 @@ class StillClips:
         else:
             ground = self.reference(int(rng.integers(len(self)))).frame.astype(np.float32) / 255
         (ground,) = bend([ground], motion(np.zeros_like(mask), rng, 0.6), rng, amplitude / 2)
-        for _ in range(rng.integers(0, 4)):
+        for _ in range(rng.integers(0, 3)):
             ground = lay(ground, *self._stranger(rng))
         for _ in range(20):
-            colours, alpha = bend([frame, mask], motion(mask, rng, 1.5), rng, amplitude)
+            colours, alpha = bend([frame, mask], motion(mask, rng, 0.8), rng, amplitude)
             if alpha.sum() > 0.2 * mask.sum():
                 break
-        if rng.random() < 0.3:
-            colours = recolour(colours, rng, 0.5)
+        if rng.random() < 0.2:
+            colours = recolour(colours, rng, 0.3)
         label = alpha > 0.5
         picture = lay(ground, colours, cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.3, 1.2)))
-        if rng.random() < 0.25:
+        if rng.random() < 0.12:
             colours, alpha = self._stranger(rng)
             picture = lay(picture, colours, alpha)
             label = label & (alpha <= 0.5)
