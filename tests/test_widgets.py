@@ -11,7 +11,9 @@ import torch
 from conftest import moving_disk
 from matplotlib import colormaps
 
+from vosedu import datasets
 from vosedu.config import BEST
+from vosedu.evaluation import to_size
 from vosedu.features import TARGET_DEPTH
 from vosedu.memory import initial_gamma
 from vosedu.refinement import Refinement
@@ -19,10 +21,12 @@ from vosedu.target_model import learn
 from vosedu.widgets import (
     VIEWS,
     BlobBench,
+    MemoryStrip,
     Microscope,
     Player,
     Probe,
     Relearner,
+    Tour,
     WarpBench,
     boundary_picture,
     pca_colours,
@@ -39,7 +43,12 @@ def decode(player):
 def test_player_shows_the_frame_of_its_slider():
     frames, labels = moving_disk(5)
     scores = [label[::16, ::16].astype(float) for label in labels]
-    player = Player(list(frames), scores, list(labels))
+    colours = [cv2.applyColorMap((85 * label[::16, ::16]).astype(np.uint8), cv2.COLORMAP_VIRIDIS) for label in labels]
+    assert Player(list(frames), scores, list(labels)).view.options == VIEWS[1:]
+    player = Player(list(frames), scores, list(labels), colours)
+    height, width = frames[0].shape[:2]
+    assert np.array_equal(player.picture(2, "all")[height // 4 : height, width : 2 * width],
+                          cv2.resize(colours[2], (width, height), interpolation=cv2.INTER_NEAREST)[height // 4 :])
     shown = {}
     for view in VIEWS:
         player.view.value = view
@@ -49,6 +58,33 @@ def test_player_shows_the_frame_of_its_slider():
             assert np.abs(shown[view, index].astype(int) - player.picture(index, view)).mean() < 6
         assert np.abs(shown[view, 0].astype(int) - shown[view, 4]).max() > 60
     assert np.abs(shown["frame", 0].astype(int) - frames[0]).mean() < 6
+
+
+def test_tour_runs_the_chosen_object_from_its_own_first_mask(segmenter):
+    quick = copy.copy(segmenter)
+    quick.config = replace(BEST, samples=4, channels=16)
+    tour = Tour(quick, "tumble", height=96)
+    tour.scene.value = "late"
+    assert [text for text, _ in tour.object.options] == ["tabby cat", "blue car"]
+    tour.object.value = 2
+    player = tour.run()
+    assert tour.player is player and tour.stage.children == (player.widget,) and not tour.button.disabled
+    scene = datasets.scene("late")
+    assert len(player.frames) == len(player.labels) == len(player.scores) == len(player.colours) == 40 - 23
+    assert np.array_equal(player.labels[0], to_size((scene.labels(23) == 2).astype(np.uint8), (96, 171)))
+    assert tour.bar.value == tour.bar.max == 17
+
+
+def test_memory_strip_draws_areas_in_proportion_to_weights():
+    red, blue = (np.broadcast_to(np.uint8(c), (40, 80, 3)) for c in ((250, 0, 0), (0, 0, 250)))
+    strip = MemoryStrip([red, blue], np.array([[1.0, 0.0], [0.75, 0.25]]))
+    colours = red[0, 0].astype(int), blue[0, 0].astype(int)
+    area = [[(np.abs(strip.picture(t) - c).max(axis=2) < 5).sum() for c in colours] for t in (0, 1)]
+    assert area[0][1] == 0 and area[1][0] / area[0][0] == pytest.approx(0.75, rel=0.03)
+    assert area[1][0] / area[1][1] == pytest.approx(3, rel=0.05)
+    before = strip.image.value
+    strip.index.value = 0
+    assert strip.image.value != before
 
 
 def test_score_colours_have_fixed_limits():

@@ -7,6 +7,7 @@ import platform
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import asdict, fields, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -137,6 +138,44 @@ def _stages(video: Video) -> str:
 # --- segment
 
 
+def segment_video(
+    segmenter: Segmenter,
+    source: FrameSource,
+    given: np.ndarray,
+    labels: np.ndarray,
+    out: Path,
+    drawing: OverlayWriter | None,
+    seed: int = 0,
+    each: Callable[[Video, np.ndarray, np.ndarray], None] = lambda *_: None,
+) -> Video:
+    """Segment a video from its first frame on and write one mask a frame while computing goes on.
+
+    Args:
+        source: of the frames.
+        given: the first frame's ids at the video's own size.
+        labels: the same at `source.working_size`.
+        out: folder of the masks, `<frame name>.png`, at the video's own size.
+        drawing: takes the overlay of every frame.
+        each: called after every frame with the video's state, the frame and its ids (h, w).
+
+    Returns:
+        the state after the last frame.
+    """
+    video = None
+    with BackgroundWriter() as writer, closing(prefetch(source)) as frames:
+        for name, frame in frames:
+            if video is None:
+                video, answer, full = segmenter.start(frame, labels, seed), labels, given
+            else:
+                answer = video.step(frame).cpu().numpy()
+                full = to_size(answer, source.size)
+            writer.submit(write_mask, out / f"{name}.png", full)
+            if drawing:
+                writer.submit(drawing.add, overlay(frame, answer))
+            each(video, frame, answer)
+    return video
+
+
 def segment(args: argparse.Namespace) -> int:
     """Segment one video from the mask of its first frame."""
     _check_flags(args)
@@ -149,32 +188,23 @@ def segment(args: argparse.Namespace) -> int:
     segmenter = _segmenter(args)
     make_folder(out)
     _announce(segmenter, args)
-    video, began, sheet = None, time.perf_counter(), []
+    began, pictures, count = time.perf_counter(), [], 0
+
+    def each(_video: Video, frame: np.ndarray, answer: np.ndarray) -> None:
+        nonlocal count
+        if args.sheet and count % max(1, (source.count or 100) // 8) == 0 and len(pictures) < 8:
+            pictures.append(overlay(frame, answer))
+        count += 1
+        bar.update()
+
     with ExitStack() as stack:
         drawing = args.overlay and stack.enter_context(OverlayWriter(args.overlay, source.fps, source.working_size))
-        writer = stack.enter_context(BackgroundWriter())
         bar = stack.enter_context(tqdm(total=source.count, unit="frame", disable=args.quiet, file=sys.stderr))
-        frames = stack.enter_context(closing(prefetch(source)))
-        for index, (name, frame) in enumerate(frames):
-            if video is None:
-                video = segmenter.start(frame, labels, args.seed)
-                answer, full = labels, given
-            else:
-                answer = video.step(frame).cpu().numpy()
-                full = to_size(answer, source.size)
-            writer.submit(write_mask, out / f"{name}.png", full)
-            if drawing or args.sheet:
-                picture = overlay(frame, answer)
-                if drawing:
-                    writer.submit(drawing.add, picture)
-                if args.sheet and index % max(1, (source.count or 100) // 8) == 0 and len(sheet) < 8:
-                    sheet.append(picture)
-            bar.update()
-        count = index + 1
+        video = segment_video(segmenter, source, given, labels, out, drawing, args.seed, each)
     if args.sheet:
         make_folder(args.sheet.parent)
         with atomic(args.sheet) as temporary:
-            cv2.imwrite(str(temporary), contact_sheet(sheet)[..., ::-1])
+            cv2.imwrite(str(temporary), contact_sheet(pictures)[..., ::-1])
     seconds = time.perf_counter() - began
     write_json(out / "run.json", {
         "input": str(args.input), "masks": str(args.masks), "frames": count, "objects": len(video.ids),

@@ -17,17 +17,20 @@ import numpy as np
 import torch
 from matplotlib import colormaps
 
+from . import datasets
 from .augmentation import cut_out, paste
 from .cli import machine, versions
 from .config import Config
+from .evaluation import to_size
+from .features import TARGET_DEPTH
 from .memory import initial_gamma
 from .metrics import boundary, near
 from .segmenter import FirstFrame, Segmenter, pick_device
 from .solver import Iterate, gauss_newton
 from .target_model import NormalForm, TargetModel, WeightedSamples, first_frame_problem, learn, pixel_weights
-from .video import overlay
+from .video import FrameSource, overlay
 
-VIEWS = ("score map", "mask", "frame")
+VIEWS = ("all", "score map", "mask", "frame")
 
 
 class Basis(NamedTuple):
@@ -81,13 +84,33 @@ def jpeg(picture: np.ndarray) -> bytes:
     return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
 
 
+def parts_picture(frame: np.ndarray, colours: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Figure 2 of one frame: frame, features of conv4_x, score map and mask in reading order; uint8 RGB (2 H, 2 W, 3).
+
+    Args:
+        frame: uint8 RGB (H, W, 3).
+        colours: features as `pca_colours` draws them, (h, w, 3).
+        scores: (h, w), one position 16 pixels.
+        labels: ids (H, W).
+    """
+    size = frame.shape[1::-1]
+    score = cv2.resize(score_picture(scores), size, interpolation=cv2.INTER_NEAREST)
+    parts = [frame, cv2.resize(colours, size, interpolation=cv2.INTER_NEAREST), score, overlay(frame, labels)]
+    parts[0] = frame.copy()
+    for part, text in zip(parts, ("I", "x = F(I)", "s = D(x)", "y = R(x, s)"), strict=True):
+        for colour, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
+            cv2.putText(part, text, (8, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, width, cv2.LINE_AA)
+    return np.vstack([np.hstack(parts[:2]), np.hstack(parts[2:])])
+
+
 class Player:
-    """Frame by frame through a segmented video: the score map, the mask or the frame alone.
+    """Frame by frame through a segmented video: what each part of the method makes of it.
 
     Args:
         frames: T arrays uint8 RGB (H, W, 3).
         scores: T score maps (h, w).
         labels: T arrays of ids (H, W).
+        colours: T feature maps as pictures (h, w, 3), for the view "all"; without them there is no such view.
 
     Attributes:
         index: slider over frames; setting `index.value` draws.
@@ -96,14 +119,20 @@ class Player:
         widget: all of it, for display.
     """
 
-    def __init__(self, frames: list[np.ndarray], scores: list[np.ndarray], labels: list[np.ndarray]):
-        self.frames, self.scores, self.labels = frames, scores, labels
+    def __init__(
+        self,
+        frames: list[np.ndarray],
+        scores: list[np.ndarray],
+        labels: list[np.ndarray],
+        colours: list[np.ndarray] | None = None,
+    ):
+        self.frames, self.scores, self.labels, self.colours = frames, scores, labels, colours
         last = len(frames) - 1
         self.index = ipywidgets.IntSlider(value=last // 2, min=0, max=last, description="frame")
         play = ipywidgets.Play(min=0, max=last, interval=120)
         ipywidgets.jslink((play, "value"), (self.index, "value"))
-        self.view = ipywidgets.ToggleButtons(options=VIEWS)
-        self.image = ipywidgets.Image(format="jpeg", width=min(640, 2 * frames[0].shape[1]))
+        self.view = ipywidgets.ToggleButtons(options=VIEWS if colours else VIEWS[1:])
+        self.image = ipywidgets.Image(format="jpeg", width=min(860, 2 * frames[0].shape[1]))
         self._lock = threading.Lock()  # callbacks may come on another thread
         self.index.observe(self._draw, "value")
         self.view.observe(self._draw, "value")
@@ -111,8 +140,10 @@ class Player:
         self.widget = ipywidgets.VBox([self.view, self.image, ipywidgets.HBox([play, self.index])])
 
     def picture(self, index: int, view: str) -> np.ndarray:
-        """What is shown for a frame: uint8 RGB (H, W, 3)."""
+        """What is shown for a frame: uint8 RGB (H, W, 3), twice that in both directions for "all"."""
         frame = self.frames[index]
+        if view == "all":
+            return parts_picture(frame, self.colours[index], self.scores[index], self.labels[index])
         if view == "mask":
             return overlay(frame, self.labels[index])
         return score_picture(self.scores[index], frame) if view == "score map" else frame
@@ -120,6 +151,120 @@ class Player:
     def _draw(self, _change: object = None) -> None:
         with self._lock:
             self.image.value = jpeg(self.picture(self.index.value, self.view.value))
+
+
+class Tour:
+    """Pick a bundled scene and one of its objects; Run takes them through the method and opens a `Player`.
+
+    Args:
+        segmenter: does the work.
+        scene: shown first.
+        height: to which the frames are scaled down, pixels.
+
+    Attributes:
+        scene, object: dropdowns; setting `.value` chooses.
+        player: of what was run last, or None.
+        widget: all of it, for display.
+    """
+
+    def __init__(self, segmenter: Segmenter, scene: str = "tumble", height: int = 240):
+        self.segmenter, self.height, self.player = segmenter, height, None
+        notes = datasets.scene_notes()
+        self.scene = ipywidgets.Dropdown(options=[(n["title"], name) for name, n in notes.items()], value=scene)
+        self.object = ipywidgets.Dropdown()
+        self.button = ipywidgets.Button(description="Run", button_style="primary")
+        self.bar = ipywidgets.IntProgress(layout=ipywidgets.Layout(width="140px"))
+        self.note = ipywidgets.HTML()
+        self.stage = ipywidgets.VBox()
+        self.scene.observe(self._describe, "value")
+        self.button.on_click(self.run)
+        self._describe()
+        controls = ipywidgets.HBox([self.scene, self.object, self.button, self.bar])
+        self.widget = ipywidgets.VBox([controls, self.note, self.stage])
+
+    def _describe(self, _change: object = None) -> None:
+        note = datasets.scene_notes()[self.scene.value]
+        self.object.options = [(text, int(i)) for i, text in note["objects"].items()]
+        self.object.index = 0
+        self.note.value = note["watch"]
+
+    def run(self, _button: object = None) -> Player:
+        """Segment the chosen object from its first mask on."""
+        self.button.disabled = True
+        try:
+            scene, i = datasets.scene(self.scene.value), self.object.value
+            source = FrameSource(scene.frames, max_height=self.height)
+            frames = [frame for _, frame in source][scene.given[i]:]
+            mask = to_size((scene.labels(scene.given[i]) == i).astype(np.uint8), frames[0].shape[:2])
+            video, basis = self.segmenter.start(frames[0], mask), None
+            self.bar.value, self.bar.max = 0, len(frames)
+            colours, scores, labels = [], [], [mask]
+            for t, frame in enumerate(frames):
+                features = self.segmenter.features(frame[None])[TARGET_DEPTH][0]
+                picture, basis = pca_colours(features, basis)
+                colours.append(picture)
+                if t > 0:
+                    labels.append(video.step(frame).cpu().numpy())
+                    scores.append(video.scores[0].float().cpu().numpy())
+                self.bar.value = t + 1
+            scores.insert(0, scores[0])  # the first frame is given, not predicted
+            self.player = Player(frames, scores, labels, colours)
+            self.stage.children = [self.player.widget]
+        finally:
+            self.button.disabled = False
+        return self.player
+
+
+class MemoryStrip:
+    """What M holds, frame by frame: one thumbnail a sample, its area in proportion to its weight gamma.
+
+    Args:
+        pictures: K pictures uint8 RGB (H, W, 3), one a slot in the order in which they were filled.
+        gammas: (T, K) weights of all slots after each frame, 0 where a slot is empty.
+
+    Attributes:
+        index: slider over frames.
+        image, widget: as in `Player`.
+    """
+
+    SIZE = 250, 860
+    """Rows and columns of the picture."""
+
+    def __init__(self, pictures: Sequence[np.ndarray], gammas: np.ndarray):
+        self.pictures, self.gammas = pictures, np.asarray(gammas)
+        last = len(self.gammas) - 1
+        self.index = ipywidgets.IntSlider(value=last, min=0, max=last, description="frame")
+        play = ipywidgets.Play(min=0, max=last, interval=200)
+        ipywidgets.jslink((play, "value"), (self.index, "value"))
+        self.image = ipywidgets.Image(format="jpeg", width=self.SIZE[1])
+        self._lock = threading.Lock()
+        self.index.observe(self._draw, "value")
+        self._draw()
+        self.widget = ipywidgets.VBox([self.image, ipywidgets.HBox([play, self.index])])
+
+    def picture(self, index: int) -> np.ndarray:
+        """The strip after a frame: uint8 RGB, oldest sample first, row by row."""
+        height, width = self.SIZE
+        shape = self.pictures[0].shape
+        # the largest of all frames' weights fills a third of the height; two thirds of the area are enough for all
+        scale = height / 3 / np.sqrt(self.gammas.max())
+        out, x, y, tallest = np.full((height, width, 3), 255, np.uint8), 2, 2, 0
+        for picture, gamma in zip(self.pictures, self.gammas[index], strict=True):
+            rows = round(scale * np.sqrt(gamma))
+            columns = round(rows * shape[1] / shape[0])
+            if rows < 2:
+                continue
+            if x + columns > width:
+                x, y, tallest = 2, y + tallest + 2, 0
+            if y + rows > height:
+                break
+            out[y : y + rows, x : x + columns] = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
+            x, tallest = x + columns + 2, max(tallest, rows)
+        return out
+
+    def _draw(self, _change: object = None) -> None:
+        with self._lock:
+            self.image.value = jpeg(self.picture(self.index.value))
 
 
 def chart(values: np.ndarray, marker: int, size: tuple[int, int], title: str) -> np.ndarray:

@@ -1,0 +1,333 @@
+"""The reader's own video: paint a mask, run the engine, take the masks home; and an editor of small synthetic clips.
+
+What the browser does is to collect strokes; everything that decides about pixels is Python, and is tested there.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import anywidget
+import cv2
+import ipywidgets
+import numpy as np
+import traitlets
+
+from . import datasets
+from .cli import PRESETS, segment_video
+from .clips import lay
+from .errors import InputError
+from .evaluation import to_size
+from .metrics import jaccard
+from .segmenter import Segmenter
+from .video import FrameSource, OverlayWriter, check_first_mask, make_folder, overlay, read_mask, write_mask
+from .widgets import Player, jpeg
+
+STROKES = ("brush", "box", "ellipse")
+
+
+def rasterise(strokes: Sequence[dict], base: np.ndarray) -> np.ndarray:
+    """Strokes as pixels.
+
+    Args:
+        strokes: in order, each {"kind": one of `STROKES`, "id": 0 to 255, "radius": pixels, "points": [[x, y], ...]};
+            a brush follows all its points, a box or an ellipse fills the rectangle of the first and the last. Id 0 erases.
+        base: labels (H, W) below them, left as they are.
+
+    Returns:
+        uint8 (H, W), ids.
+
+    Raises:
+        InputError: a stroke of another kind, or an id out of range.
+    """
+    labels = base.astype(np.uint8)
+    for stroke in strokes:
+        kind, i, points = stroke["kind"], int(stroke["id"]), np.array(stroke["points"], float).reshape(-1, 2)
+        if kind not in STROKES or not 0 <= i <= 255:
+            raise InputError(f"a stroke of kind '{kind}' with id {i}: use {', '.join(STROKES)} and ids 0 to 255")
+        if not len(points):
+            continue
+        corners = points.round().astype(np.int32)
+        (x0, y0), (x1, y1) = corners[[0, -1]].min(axis=0).tolist(), corners[[0, -1]].max(axis=0).tolist()
+        if kind == "brush":
+            cv2.polylines(labels, [corners], False, i, max(1, 2 * int(stroke["radius"])), cv2.LINE_8)
+            for point in corners[[0, -1]].tolist():
+                cv2.circle(labels, point, int(stroke["radius"]), i, -1)
+        elif kind == "box":
+            cv2.rectangle(labels, (x0, y0), (x1, y1), i, -1)
+        else:
+            cv2.ellipse(labels, ((x0 + x1) // 2, (y0 + y1) // 2), ((x1 - x0) // 2, (y1 - y0) // 2), 0, 0, 360, i, -1)
+    return labels
+
+
+def snap(frame: np.ndarray, labels: np.ndarray, iterations: int = 3) -> np.ndarray:
+    """Rough outlines pulled to the objects' edges by GrabCut (Rother et al. 2004, doi:10.1145/1015706.1015720).
+
+    Args:
+        frame: uint8 RGB (H, W, 3).
+        labels: ids (H, W), each roughly where its object is.
+
+    Returns:
+        uint8 ids (H, W). An object of which GrabCut would leave less than a tenth keeps its rough outline.
+    """
+    result = np.zeros_like(labels)
+    for i in np.unique(labels[labels > 0]).tolist():
+        rough = (labels == i).astype(np.uint8)
+        reach = max(3, round(0.12 * np.sqrt(rough.sum())))
+        disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+        state = np.full(labels.shape, cv2.GC_BGD, np.uint8)
+        state[cv2.dilate(rough, disk) > 0] = cv2.GC_PR_BGD
+        state[rough > 0] = cv2.GC_PR_FGD
+        depth = cv2.distanceTransform(np.pad(rough, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
+        state[depth > 0.6 * depth.max()] = cv2.GC_FGD
+        state[(labels > 0) & (labels != i)] = cv2.GC_BGD
+        found = rough
+        if (state == cv2.GC_BGD).any():
+            cv2.setRNGSeed(0)
+            models = np.zeros((1, 65)), np.zeros((1, 65))
+            cv2.grabCut(frame[..., ::-1].copy(), state, None, *models, iterations, cv2.GC_INIT_WITH_MASK)
+            cut = np.isin(state, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+            found = cut if cut.sum() >= 0.1 * rough.sum() else rough
+        result[found > 0] = i
+    return result
+
+
+class Painter(anywidget.AnyWidget):
+    """A frame to paint on: brush, box and ellipse; undo and clear; one colour an object.
+
+    Attributes:
+        strokes: as `rasterise` takes them; the browser appends, and so may Python.
+        labels: uint8 (H, W), what they make. Setting it replaces all strokes.
+        value: JPEG bytes of the frame with `labels` laid over, which the browser shows.
+    """
+
+    _esm = Path(__file__).with_name("painter.js")
+    size = traitlets.Tuple(traitlets.Int(), traitlets.Int()).tag(sync=True)
+    value = traitlets.Bytes().tag(sync=True)
+    strokes = traitlets.List().tag(sync=True)
+
+    def __init__(self, frame: np.ndarray, labels: np.ndarray | None = None):
+        self.frame = frame
+        self._base = np.zeros(frame.shape[:2], np.uint8) if labels is None else labels.astype(np.uint8)
+        super().__init__(size=frame.shape[1::-1])
+        self._show()
+
+    @property
+    def labels(self) -> np.ndarray:
+        return rasterise(self.strokes, self._base)
+
+    @labels.setter
+    def labels(self, labels: np.ndarray) -> None:
+        if labels.shape != self.frame.shape[:2]:
+            raise InputError(f"the mask is {labels.shape}, the frame {self.frame.shape[:2]}: give a mask of the frame's size")
+        self._base = labels.astype(np.uint8)
+        self.strokes = []
+        self._show()
+
+    @traitlets.observe("strokes")
+    def _show(self, _change: object = None) -> None:
+        self.value = jpeg(overlay(self.frame, self.labels))
+
+
+class Studio:
+    """Open a video, paint its first frame, run, look, take the masks home.
+
+    Args:
+        path: video file or folder of frames that is open at first.
+        out: folder for the masks, the overlay and the painted mask.
+        device: as `Segmenter.from_pretrained` takes it.
+
+    Attributes:
+        source, rows, preset: text and dropdowns, the settings.
+        painter: of the video that is open.
+        player: of the last run, or None.
+        widget: all of it, for display.
+    """
+
+    def __init__(self, path: Path | str, out: Path | str, device: str = "auto"):
+        self.out, self.device, self.player = Path(out), device, None
+        wide = ipywidgets.Layout(width="420px")
+        self.source = ipywidgets.Text(value=str(path), description="video", layout=wide, continuous_update=False)
+        self.rows = ipywidgets.Dropdown(options=[("240 rows", 240), ("480 rows", 480), ("720 rows", 720)], value=240)
+        self.preset = ipywidgets.Dropdown(options=list(PRESETS), value="best")
+        self.upload = ipywidgets.FileUpload(accept="video/*,image/png", description="video or mask")
+        buttons = {"snap to edges": self.snap, "run": self.run}
+        self.buttons = [ipywidgets.Button(description=text) for text in buttons]
+        for button, call in zip(self.buttons, buttons.values(), strict=True):
+            button.on_click(lambda _button, call=call: self._guard(call))
+        self.buttons[-1].button_style = "primary"
+        self.bar = ipywidgets.IntProgress(layout=ipywidgets.Layout(width="140px"))
+        self.note, self.stage, self.canvas = ipywidgets.HTML(), ipywidgets.VBox(), ipywidgets.VBox()
+        for control in (self.source, self.rows):
+            control.observe(lambda _change: self._guard(self.open), "value")
+        self.upload.observe(lambda _change: self._guard(self._take), "value")
+        self.open()
+        self.widget = ipywidgets.VBox([
+            ipywidgets.HBox([self.source, self.upload]), ipywidgets.HBox([self.rows, self.preset, *self.buttons, self.bar]),
+            self.note, self.canvas, self.stage,
+        ])
+
+    def _guard(self, call) -> None:
+        """What goes wrong in a callback is said below the buttons; a traceback would go to a log nobody reads."""
+        for button in self.buttons:
+            button.disabled = True
+        try:
+            call()
+        except InputError as error:
+            self.note.value = f"<b>{error}</b>"
+        finally:
+            for button in self.buttons:
+                button.disabled = False
+
+    def open(self) -> None:
+        """Read the first frame and lay it under the brush."""
+        self.frames = FrameSource(Path(self.source.value).expanduser(), self.rows.value)
+        self.painter = Painter(next(iter(self.frames))[1])
+        self.canvas.children = [self.painter]
+        self.stage.children, self.player, self.bar.value = [], None, 0
+        self.note.value = "Paint each object with a number of its own; <i>snap to edges</i> tidies a rough outline; then run."
+
+    def _take(self) -> None:
+        """An uploaded file: a PNG is a mask, anything else the video."""
+        file = self.upload.value[0]
+        path = make_folder(self.out) / Path(file["name"]).name
+        path.write_bytes(bytes(file["content"]))
+        if path.suffix.lower() == ".png":
+            self.painter.labels = to_size(read_mask(path, self.frames.size), self.frames.working_size)
+        else:
+            self.source.value = str(path)
+
+    def snap(self) -> None:
+        """Pull the painted outlines to edges."""
+        self.painter.labels = snap(self.painter.frame, self.painter.labels)
+
+    def run(self) -> None:
+        """Segment the video; masks, overlay and the painted mask go into `out`."""
+        labels = self.painter.labels
+        check_first_mask(labels, "the painting")
+        folder = make_folder(self.out / f"{self.frames.path.stem}-masks")
+        segmenter = Segmenter.from_pretrained("compact", config=PRESETS[self.preset.value], device=self.device)
+        frames, scores, answers = [], [], []
+        self.bar.value, self.bar.max = 0, self.frames.count or 100
+
+        def keep(video, frame: np.ndarray, answer: np.ndarray) -> None:
+            frames.append(frame)
+            answers.append(answer)
+            if video.scores is not None:
+                scores.append(video.scores.amax(dim=0).float().cpu().numpy())
+            self.bar.value += 1
+
+        film = self.out / f"{self.frames.path.stem}-overlay.mp4"
+        write_mask(self.out / f"{self.frames.path.stem}-painted.png", to_size(labels, self.frames.size))
+        with OverlayWriter(film, self.frames.fps, self.frames.working_size) as drawing:
+            given = to_size(labels, self.frames.size)
+            video = segment_video(segmenter, self.frames, given, labels, folder, drawing, each=keep)
+        self.player = Player(frames[1:], scores, answers[1:])
+        self.stage.children = [self.player.widget]
+        took = sum(video.stopwatch.seconds().values())
+        self.note.value = (f"{len(frames)} frames, {len(video.ids)} objects, {len(frames) / took:.1f} frames per second of "
+                           f"computing. Masks in <code>{folder}</code>, film in <code>{film}</code>.")
+
+
+class SceneEditor:
+    """A clip made of cut-outs: a target that walks, a look-alike, something in the way, a change of light; J as it comes.
+
+    The sprites come from the first frame of the bundled scene "huddle", the backdrop from "hidden".
+
+    Args:
+        segmenter: does the work.
+        length: frames of the clip.
+        height: rows.
+
+    Attributes:
+        target: dropdown of the object that is followed.
+        likeness: slider; 0 no second toy, 1 a twin of the target; between, its colours turn towards the target's.
+        cover: slider; width of the pillar in the middle, in widths of the target.
+        light: slider; brightness at the end, as a factor.
+        player: of the last run; scores: its J frame by frame.
+        widget: all of it, for display.
+    """
+
+    def __init__(self, segmenter: Segmenter, length: int = 24, height: int = 240):
+        self.segmenter, self.length = segmenter, length
+        scene = datasets.scene("huddle")
+        frame = next(iter(FrameSource(scene.frames, max_height=height)))[1]
+        labels = to_size(scene.labels(0), frame.shape[:2])
+        room = FrameSource(datasets.scene("hidden").frames, max_height=height)
+        self.backdrop = next(frame for name, frame in room if name == "00020")  # its target is out of sight there
+        self.sprites = {i: self._sprite(frame, labels == i) for i in (1, 2, 3, 4)}
+        names = datasets.scene_notes()["huddle"]["objects"]
+        slider = {"continuous_update": False, "style": {"description_width": "90px"}}
+        self.target = ipywidgets.Dropdown(options=[(names[str(i)], i) for i in self.sprites], value=3)
+        self.likeness = ipywidgets.FloatSlider(value=0.0, min=0, max=1, step=0.1, description="look-alike", **slider)
+        self.cover = ipywidgets.FloatSlider(value=0.0, min=0, max=2, step=0.1, description="pillar", **slider)
+        self.light = ipywidgets.FloatSlider(value=1.0, min=0.3, max=1.7, step=0.1, description="light at end", **slider)
+        self.button = ipywidgets.Button(description="Apply", button_style="primary")
+        self.button.on_click(self.run)
+        self.note, self.stage = ipywidgets.HTML(), ipywidgets.VBox()
+        self.run()
+        controls = [self.target, self.likeness, self.cover, self.light, self.button]
+        wrap = ipywidgets.Layout(flex_flow="row wrap")
+        self.widget = ipywidgets.VBox([ipywidgets.HBox(controls, layout=wrap), self.note, self.stage])
+
+    @staticmethod
+    def _sprite(frame: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Colours and mask, cropped to the object."""
+        x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
+        return frame[y : y + height, x : x + width], mask[y : y + height, x : x + width]
+
+    def _place(self, picture: np.ndarray, sprite: tuple[np.ndarray, np.ndarray], x: int, foot: int) -> np.ndarray:
+        """Lay a sprite on the picture, its middle at x, its foot at a row; returns where it shows, bool (H, W)."""
+        colours, mask = sprite
+        shift = np.float32([[1, 0, x - mask.shape[1] // 2], [0, 1, foot - mask.shape[0]]])
+        size = picture.shape[1::-1]
+        alpha = cv2.warpAffine(mask.astype(np.float32), shift, size, flags=cv2.INTER_NEAREST)
+        picture[:] = np.rint(lay(picture, cv2.warpAffine(colours, shift, size), cv2.GaussianBlur(alpha, (0, 0), 0.6)))
+        return alpha > 0.5
+
+    def clip(self) -> tuple[np.ndarray, np.ndarray]:
+        """Frames uint8 RGB (T, H, W, 3) and exact masks of the target uint8 (T, H, W)."""
+        height, width = self.backdrop.shape[:2]
+        colours, mask = self.sprites[self.target.value]
+        other, other_mask = self.sprites[1 if self.target.value != 1 else 2]
+        if self.likeness.value > 0.5:  # nearer a twin than a stranger: the target's own shape, mirrored
+            other, other_mask = colours[:, ::-1], mask[:, ::-1]
+        mean, twin = (c[m].mean(axis=0) for c, m in ((other, other_mask), (colours, mask)))
+        if self.likeness.value <= 0.5:
+            other = np.clip(other + 2 * self.likeness.value * (twin - mean), 0, 255).astype(np.uint8)
+        else:
+            grey = 1 - 2 * (self.likeness.value - 0.5)
+            other = np.clip(other + grey * (mean[::-1] - mean), 0, 255).astype(np.uint8)
+        frames, masks = [], []
+        foot = round(0.88 * height)
+        for t in np.linspace(0, 1, self.length):
+            picture = self.backdrop.copy()
+            if self.likeness.value > 0:
+                self._place(picture, (other, other_mask), round(width * (0.85 - 0.6 * t)), round(0.8 * height))
+            y = self._place(picture, (colours, mask), round(width * (0.2 + 0.6 * t)), foot - round(3 * abs(np.sin(9 * t))))
+            half = round(self.cover.value * mask.shape[1] / 2)
+            if half:
+                pillar = slice(width // 2 - half, width // 2 + half)
+                picture[:, pillar] = np.linspace(150, 95, 2 * half)[None, :, None].astype(np.uint8)
+                y[:, pillar] = False
+            frames.append(np.clip(picture * (1 + t * (self.light.value - 1)), 0, 255).astype(np.uint8))
+            masks.append(y.astype(np.uint8))
+        return np.stack(frames), np.stack(masks)
+
+    def run(self, _button: object = None) -> None:
+        """Make the clip, segment it, show J."""
+        self.button.disabled = True
+        try:
+            frames, masks = self.clip()
+            video = self.segmenter.start(frames[0], masks[0])
+            labels, scores = [], []
+            for frame in frames[1:]:
+                labels.append(video.step(frame).cpu().numpy())
+                scores.append(video.scores[0].float().cpu().numpy())
+            self.scores = [jaccard(a, b) for a, b in zip(labels, masks[1:], strict=True)]
+            self.player = Player(list(frames[1:]), scores, labels)
+            self.stage.children = [self.player.widget]
+            worst = int(np.argmin(self.scores))
+            self.note.value = f"J {np.mean(self.scores):.2f}; lowest in frame {worst + 1}: {self.scores[worst]:.2f}"
+            self.player.index.value = worst
+        finally:
+            self.button.disabled = False
