@@ -95,7 +95,11 @@ def test_another_recipe_does_not_resume(tmp_path):
 
 
 def test_two_processes_give_the_loss_of_one(tmp_path):
-    """Same global batch: the losses agree to 1e-5, and so do the parameters after two steps (3.3, torchrun)."""
+    """Same global batch: losses and parameters agree to 1e-5 over three steps (3.3, torchrun).
+
+    By plain gradient descent, which shows the gradients as they are: Adam divides by their size, so it would hide a
+    wrong scale, and it turns rounding of a gradient near zero into a whole step.
+    """
     script = tmp_path / "worker.py"
     script.write_text(
         "import sys; sys.path.insert(0, sys.argv[2])\n"
@@ -103,15 +107,16 @@ def test_two_processes_give_the_loss_of_one(tmp_path):
         "import torch\n"
         "torch.set_num_threads(1)\n"
         "from test_training import training\n"
-        "from vosedu.training import join_processes\n"
+        "from vosedu.training import join_processes, leave_processes\n"
         "joined = join_processes(torch.device('cpu'))\n"
         "out = Path(sys.argv[1])\n"
-        "run, _ = training(out)\n"
+        "run, _ = training(out, rate=0.02)\n"
+        "run.optimiser = torch.optim.SGD(run.network.parameters(), lr=0.02)\n"
         "losses = [run.train_step(batch) for _, batch in zip(range(3), run.batches(0))]\n"
         "if run.rank == 0:\n"
         "    torch.save({'losses': losses, 'state': run.network.state_dict()}, out / 'result.pt')\n"
         "if joined:\n"
-        "    torch.distributed.destroy_process_group()\n",
+        "    leave_processes()\n",
         encoding="utf-8",
     )
     found = []
@@ -122,11 +127,10 @@ def test_two_processes_give_the_loss_of_one(tmp_path):
         assert run.returncode == 0, run.stderr[-2000:]
         found.append(torch.load(tmp_path / name / "result.pt", weights_only=True))
     one, two = found
-    assert two["losses"][:2] == pytest.approx(one["losses"][:2], rel=1e-5)  # the second knows the first one's gradient
-    assert two["losses"][2] == pytest.approx(one["losses"][2], rel=1e-3)  # Adam's first steps magnify rounding
+    assert one["losses"][0] - one["losses"][2] > 1e-3, "the steps must matter"
+    assert two["losses"] == pytest.approx(one["losses"], rel=1e-5)
     for key, value in one["state"].items():
-        if "running" in key:
-            assert torch.allclose(value, two["state"][key], atol=1e-3), key
+        assert torch.allclose(value.float(), two["state"][key].float(), rtol=1e-4, atol=1e-5), key
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path, monkeypatch):

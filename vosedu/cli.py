@@ -392,7 +392,7 @@ def self_test() -> tuple[float, float]:
 
 def demo(args: argparse.Namespace) -> int:
     """Segment a bundled scene: masks, overlay and contact sheet in a folder, J and F on the screen."""
-    sequence = datasets.scene(args.scene) if args.scene else datasets.load("scenes", datasets.SCENES)[0]
+    sequence = datasets.scene(args.scene)
     first = sequence.masks / f"{sequence.frame_names[0]}.png"
     out = args.out
     status = main(["segment", str(sequence.frames), "--masks", str(first), "--out", str(out / sequence.name),
@@ -467,7 +467,7 @@ def train(args: argparse.Namespace) -> int:
     if run.rank == 0:
         print(f"{path}: use it with --weights; curves in {args.out / 'training.png'} and training.csv")
     if joined:
-        torch.distributed.destroy_process_group()
+        training.leave_processes()
     return 0
 
 
@@ -514,7 +514,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.set_defaults(run=table1)
 
     p = commands.add_parser("demo", help="segment a bundled scene", description=demo.__doc__)
-    p.add_argument("--scene", help="its name (default: the first)")
+    p.add_argument("--scene", default="huddle", help=f"{', '.join(datasets.scene_notes())} (default huddle)")
     p.add_argument("--out", type=Path, default=Path("out"), metavar="DIR")
     p.add_argument("--max-height", type=int, metavar="N")
     p.set_defaults(run=demo)

@@ -343,6 +343,12 @@ def draw_curves(table: Path, picture: Path) -> None:
         figure.savefig(temporary, dpi=110, format="png")
 
 
+def leave_processes() -> None:
+    """Wait for all processes, then leave their group: one that goes early takes its connections away from the others."""
+    dist.barrier()
+    dist.destroy_process_group()
+
+
 def join_processes(device: torch.device) -> bool:
     """Join the other processes where torchrun started this one; False where it did not."""
     if "RANK" not in os.environ:
