@@ -1,0 +1,126 @@
+"""Real JupyterLab in headless Chromium: `make test-browser`. Skipped where Playwright or Chromium is not there.
+
+With VOSEDU_SCREENSHOTS set to a folder, pictures of the widgets are left there.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
+TOKEN = "vosedu-test"
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """A browser page, and JupyterLab on loopback behind `page.lab`, serving copies of the notebooks."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    root = tmp_path_factory.mktemp("lab")
+    for path in NOTEBOOKS.glob("*.ipynb"):  # without outputs, so that what is seen is what was run
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            cell.update({"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {})
+        (root / path.name).write_text(json.dumps(notebook), encoding="utf-8")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root",
+               f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={root}", "--LabApp.news_url=None"]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token={TOKEN}", timeout=1)
+                break
+            except OSError:
+                assert server.poll() is None, "JupyterLab ended"
+                time.sleep(0.5)
+        with sync_api.sync_playwright() as play:
+            browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+            page = browser.new_page(viewport={"width": 1300, "height": 1500})
+            page.lab = f"http://127.0.0.1:{port}/lab"
+            yield page
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def run_all(page, name):
+    """Open a notebook in a fresh workspace, run all its cells, wait for the kernel to rest; no cell may show an error."""
+    count = sum(c["cell_type"] == "code" for c in json.loads((NOTEBOOKS / name).read_text(encoding="utf-8"))["cells"])
+    page.goto(f"{page.lab}/workspaces/{name.split('_')[0]}/tree/{name}?token={TOKEN}&reset")
+    page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=60_000)
+    page.wait_for_selector(".jp-NotebookPanel [data-status=idle]", timeout=60_000)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    end = time.monotonic() + 400
+    while time.monotonic() < end:
+        time.sleep(2)
+        page.locator(".jp-WindowedPanel-outer").first.evaluate("e => e.scrollTop = e.scrollHeight")
+        prompts = page.locator(".jp-NotebookPanel .jp-InputPrompt").all_inner_texts()
+        if f"[{count}]:" in prompts and page.locator(".jp-NotebookPanel [data-status=idle]").count():
+            break
+    else:
+        pytest.fail(f"{name} did not come to its end; prompts: {prompts}")
+    assert page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
+
+
+def show(page, selector):
+    """Scroll until the element is drawn (JupyterLab draws only what is near the window); returns it."""
+    panel = page.locator(".jp-WindowedPanel-outer").first
+    panel.evaluate("e => e.scrollTop = 0")
+    for _ in range(60):
+        found = page.locator(selector)
+        if found.count() and found.first.is_visible():
+            found.first.scroll_into_view_if_needed()
+            page.wait_for_timeout(800)
+            return found.first
+        panel.evaluate("e => e.scrollTop += 500")
+        page.wait_for_timeout(150)
+    pytest.fail(f"nothing like {selector} in the notebook")
+
+
+def keep(page, locator, name):
+    """A picture of an element, where pictures are asked for."""
+    if folder := os.environ.get("VOSEDU_SCREENSHOTS"):
+        locator.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+
+@pytest.mark.parametrize("name", ["00_tour.ipynb", "03_gauss_newton_cg.ipynb"])
+def test_a_slider_changes_the_picture(page, name):
+    run_all(page, name)
+    image = show(page, ".jp-OutputArea-output img.widget-image")
+    box = page.locator(".jp-OutputArea-output:has(img.widget-image)").first
+    before = image.get_attribute("src")
+    box.locator(".noUi-handle").first.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function("([box, old]) => box.querySelector('img').src !== old", arg=[box.element_handle(), before])
+    keep(page, box, name.split(".")[0])
+
+
+def test_a_stroke_reaches_python(page):
+    run_all(page, "09_your_own_video.ipynb")
+    canvas = show(page, ".jp-OutputArea-output canvas")
+    image = page.locator(".jp-OutputArea-output div:has(> canvas) > img").first
+    before = image.get_attribute("src")
+    keep(page, page.locator(".jp-OutputArea-output:has(canvas)").first, "09_your_own_video")
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 90, box["y"] + 60, steps=6)
+    page.mouse.up()
+    page.wait_for_function("([img, old]) => img.src !== old", arg=[image.element_handle(), before])
