@@ -63,15 +63,16 @@ def run_all(page, name):
     count = sum(c["cell_type"] == "code" for c in json.loads((NOTEBOOKS / name).read_text(encoding="utf-8"))["cells"])
     page.goto(f"{page.lab}/workspaces/{name.split('_')[0]}/tree/{name}?token={TOKEN}&reset")
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=60_000)
-    page.wait_for_selector(".jp-NotebookPanel [data-status=idle]", timeout=60_000)
+    page.get_by_text("| Idle").first.wait_for(timeout=60_000)  # the kernel has answered: before, a click is lost
+    page.wait_for_timeout(2000)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    end = time.monotonic() + 400
+    end = time.monotonic() + 300
     while time.monotonic() < end:
         time.sleep(2)
         page.locator(".jp-WindowedPanel-outer").first.evaluate("e => e.scrollTop = e.scrollHeight")
         prompts = page.locator(".jp-NotebookPanel .jp-InputPrompt").all_inner_texts()
-        if f"[{count}]:" in prompts and page.locator(".jp-NotebookPanel [data-status=idle]").count():
+        if f"[{count}]:" in prompts and page.get_by_text("| Idle").count():
             break
     else:
         pytest.fail(f"{name} did not come to its end; prompts: {prompts}")
