@@ -1,4 +1,4 @@
-"""The command line: python -m vosedu segment | evaluate | table1 | demo | train | distill | doctor | settings."""
+"""The command line: python -m vosedu segment | evaluate | table1 | demo | train | distill | bench | doctor | settings."""
 
 import argparse
 import copy
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from . import baselines, clips, datasets, distillation, metrics, training
+from . import baselines, bench, clips, datasets, distillation, metrics, training
 from .config import PRESETS, Config, describe
 from .errors import InputError
 from .evaluation import claim, resumable_sequence, score_results, to_size, write_json
@@ -471,6 +471,30 @@ def train(args: argparse.Namespace) -> int:
     return 0
 
 
+def measure(args: argparse.Namespace) -> int:
+    """Measure this machine: the solver against the usual form, frames by stage, frame rates, memory, FLOP/s."""
+    if args.backbone not in NAMES:
+        raise InputError(f"unknown backbone '{args.backbone}': choose one of {', '.join(NAMES)}")
+    if args.repeats < 1:
+        raise InputError(f"--repeats is {args.repeats}: give 1 or more")
+    if args.threads > 0:
+        torch.set_num_threads(args.threads)
+    for path in (args.json, args.figure):
+        if path:
+            make_folder(path.parent)
+    with tempfile.TemporaryDirectory() as folder, tqdm(unit="part", disable=args.quiet, file=sys.stderr) as bar:
+        result = bench.measure(args.backbone, args.device, args.autocast, args.quick, args.repeats, Path(folder), bar)
+    result["machine"], result["versions"] = machine(pick_device(args.device)), versions()
+    result["backbone"], result["quick"], result["autocast"] = args.backbone, args.quick, args.autocast
+    print(f"{result['machine']}, {', '.join(f'{k} {v}' for k, v in result['versions'].items())}; backbone {args.backbone}\n")
+    print(bench.table(result))
+    if args.json:
+        write_json(args.json, result)
+    if args.figure:
+        bench.draw(result, args.figure)
+    return 0
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     parser = argparse.ArgumentParser(prog="vosedu", description="Segment objects in video from a first mask, by "
@@ -547,6 +571,18 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--steps", type=int, default=6000, help="of 16 crops (default 6000)")
     p.add_argument("--seed", type=int, default=0)
     p.set_defaults(run=distill)
+
+    p = commands.add_parser("bench", help="measure speed and memory here", description=measure.__doc__)
+    p.add_argument("--quick", action="store_true", help="smaller problems, one and two objects: a minute or two")
+    p.add_argument("--repeats", type=int, default=3, help="of everything that is compared (default 3)")
+    p.add_argument("--backbone", default="compact", help=", ".join(NAMES) + " (random parameters; default compact)")
+    p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    p.add_argument("--autocast", action="store_true", help="bfloat16 in the networks, on CUDA")
+    p.add_argument("--threads", type=int, default=0, help="CPU threads (default: PyTorch's choice)")
+    p.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    p.add_argument("--figure", type=Path, metavar="FILE.png", help="draw cost over objects, pixels, samples and frames")
+    p.add_argument("--quiet", action="store_true", help="no progress bar")
+    p.set_defaults(run=measure)
 
     p = commands.add_parser("doctor", help="check this machine", description=doctor.__doc__)
     p.set_defaults(run=doctor)

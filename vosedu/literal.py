@@ -1,14 +1,16 @@
 """Eqs. (1) to (4) term by term, at label resolution, with autograd: slow and obvious.
 
 The oracle of the tests, the notebooks and the benchmarks; the engine never imports it. One object at a time. Weights
-are a pair (w1, w2) of convolution kernels (c, C, 1, 1) and (1, c, 3, 3).
+are the convolution kernels of the layers that are learned: (w1, w2), shaped (c, C, 1, 1) and (1, c, 3, 3), on features
+(K, C, h, w); or (w2,) alone on features that w1 has projected to (K, c, h, w), as in an update (Section 3.4). `decay`
+has a lambda for each.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Weights = tuple[Tensor, Tensor]
+Weights = tuple[Tensor, ...]
 
 
 def kernels(w1: Tensor, w2: Tensor) -> Weights:
@@ -18,7 +20,9 @@ def kernels(w1: Tensor, w2: Tensor) -> Weights:
 
 def target_model(features: Tensor, w: Weights) -> Tensor:
     """Eq. (1): scores (K, h, w) of features (K, C, h, w)."""
-    return F.conv2d(F.conv2d(features, w[0]), w[1], padding=1)[:, 0]
+    for kernel in w:
+        features = F.conv2d(features, kernel, padding=kernel.shape[-1] // 2)
+    return features[:, 0]
 
 
 def upsample(scores: Tensor, size: tuple[int, int]) -> Tensor:
@@ -39,10 +43,10 @@ def pixel_weights(labels: Tensor, target_share: float = 0.1, rule=max, power: fl
 
 
 def residuals(w: Weights, features: Tensor, labels: Tensor, weights: Tensor, gamma: Tensor,
-              decay: tuple[float, float]) -> Tensor:
+              decay: tuple[float, ...]) -> Tensor:
     """r_w of eq. (3), one long vector: sqrt(γ_k) v_k (y_k - U(D(x_k))) and sqrt(λ_j) w_j."""
     fit = weights * (labels - upsample(target_model(features, w), labels.shape[-2:]))
-    parts = [gamma.sqrt()[:, None, None] * fit, decay[0] ** 0.5 * w[0], decay[1] ** 0.5 * w[1]]
+    parts = [gamma.sqrt()[:, None, None] * fit, *(decay_j**0.5 * w_j for decay_j, w_j in zip(decay, w, strict=True))]
     return torch.cat([part.flatten() for part in parts])
 
 
@@ -67,11 +71,8 @@ def normal_product(w: Weights, p: Weights, *data) -> Weights:
     return torch.autograd.grad(r, w, forward)
 
 
-def gauss_newton(w: Weights, iterations: list[int], *data, frozen_projection: bool = False) -> Weights:
-    """Eq. (3): CG on JᵀJ Δw = -Jᵀr, then w + Δw, for each count of CG iterations; w1 can be held fixed (3.4)."""
-
-    def mask(pair: Weights) -> Weights:
-        return (torch.zeros_like(pair[0]), pair[1]) if frozen_projection else pair
+def gauss_newton(w: Weights, iterations: list[int], *data) -> Weights:
+    """Eq. (3): CG on JᵀJ Δw = -Jᵀr, then w + Δw, for each count of CG iterations."""
 
     def dot(a: Weights, b: Weights) -> Tensor:
         return sum((x * y).sum() for x, y in zip(a, b, strict=True))
@@ -81,10 +82,10 @@ def gauss_newton(w: Weights, iterations: list[int], *data, frozen_projection: bo
 
     for count in iterations:
         step = tuple(torch.zeros_like(part) for part in w)
-        residual = mask(tuple(-g for g in gradient(w, *data)))
+        residual = tuple(-g for g in gradient(w, *data))
         direction, energy = residual, dot(residual, residual)
         for _ in range(count):
-            image = mask(normal_product(w, direction, *data))
+            image = normal_product(w, direction, *data)
             length = energy / dot(direction, image)
             step, residual = add(step, length, direction), add(residual, -length, image)
             previous, energy = energy, dot(residual, residual)
