@@ -195,3 +195,18 @@ def test_a_real_video_is_followed(real_data, segmenter):
     video = segmenter.start(frames[0], small(0))
     scores = [jaccard(video.step(frame).numpy(), small(i)) for i, frame in enumerate(frames[1:], 1)]
     assert np.mean(scores) > 0.7
+
+
+def test_enlarged_masks_follow_the_probabilities_and_keep_what_is_given(random_segmenter):
+    frames, labels = moving_disk(3, objects=2)
+    video = random_segmenter.start(frames[0], labels[0])
+    video.step(frames[1])
+    assert np.array_equal(video.enlarged((96, 128)), video.labels.numpy())
+    slope = torch.linspace(0, 1, 128).expand(96, 128)  # object 2 right of the middle, to half a pixel
+    video.probabilities = torch.stack([torch.zeros_like(slope), 1 - slope, slope])
+    large = video.enlarged((288, 384))
+    assert large.shape == (288, 384) and large.dtype == np.uint8
+    assert (large[:, :192] == 1).all() and (large[:, 192:] == 2).all()
+    given = np.zeros((288, 384), np.uint8)
+    given[:5] = 7
+    assert (video.enlarged((288, 384), given)[:5] == 7).all()

@@ -16,7 +16,7 @@ from .augmentation import first_frame_samples
 from .clips import Clips
 from .features import TARGET_DEPTH
 from .refinement import Refinement
-from .segmenter import Segmenter, aggregate
+from .segmenter import Segmenter, Video, aggregate, labels_at
 from .training import Training
 from .weights import fill, part, read_state
 
@@ -178,10 +178,12 @@ class BaseVideo:
         logits = [
             net.refinement(features, net.encoder(features[TARGET_DEPTH], target), self.size) for net, target in self._targets
         ]
-        ids = torch.tensor([0, *self.ids], dtype=torch.uint8, device=logits[0].device)
-        labels = ids[aggregate(torch.cat(logits).sigmoid()).argmax(dim=0)]
+        self.probabilities = aggregate(torch.cat(logits).sigmoid())
+        labels = labels_at(self.probabilities, self.ids, self.size)
         if new_labels is not None:
             self._add(frame, new_labels)
             fresh = torch.from_numpy(new_labels.astype(np.uint8)).to(labels.device)
             labels = torch.where(fresh > 0, fresh, labels)
         return labels
+
+    enlarged = Video.enlarged

@@ -168,7 +168,7 @@ def segment_video(
                 video, answer, full = segmenter.start(frame, labels, seed), labels, given
             else:
                 answer = video.step(frame).cpu().numpy()
-                full = to_size(answer, source.size)
+                full = answer if answer.shape == source.size else video.enlarged(source.size)
             writer.submit(write_mask, out / f"{name}.png", full)
             if drawing:
                 writer.submit(drawing.add, overlay(frame, answer))

@@ -66,11 +66,10 @@ def run_sequence(
             if video is None:
                 if small is None:
                     continue
-                video = engine.start(frame, small, seed)
-                labels = small
+                video, labels = engine.start(frame, small, seed), new
             else:
-                labels = video.step(frame, small).cpu().numpy()
-            labels = to_size(labels, source.size)
+                video.step(frame, small)
+                labels = video.enlarged(source.size, new)
             if folder is not None:
                 writer.submit(write_mask, folder / f"{name}.png", labels)
             writer.submit(_score, scorer, sequence, index, labels)

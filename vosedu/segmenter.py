@@ -64,6 +64,22 @@ def aggregate(probabilities: Tensor, rule: str = "softmax") -> Tensor:
     return (torch.log(p / (1 - p)) if rule == "softmax" else p / (1 - p)).softmax(dim=0)
 
 
+def labels_at(probabilities: Tensor, ids: Sequence[int], size: tuple[int, int]) -> Tensor:
+    """The likeliest id of every pixel at another size: probabilities are resampled bilinearly, for ids do not mix.
+
+    Args:
+        probabilities: (N + 1, h, w), the background first.
+        ids: of the N objects.
+        size: (H, W).
+
+    Returns:
+        uint8 (H, W), 0 the background.
+    """
+    if probabilities.shape[-2:] != size:
+        probabilities = F.interpolate(probabilities[None], size=size, mode="bilinear", align_corners=False)[0]
+    return torch.tensor([0, *ids], dtype=torch.uint8, device=probabilities.device)[probabilities.argmax(dim=0)]
+
+
 class Stopwatch:
     """Seconds a stage, added up. On CUDA it records events, so that timing never makes the host wait."""
 
@@ -323,9 +339,8 @@ class Video:
             logits = self.segmenter.logits(features, self.scores, self.size)
         with watch("aggregation"):
             self.probabilities = aggregate(logits.sigmoid(), config.aggregation)
-            ids = torch.tensor([0, *self.ids], dtype=torch.uint8, device=logits.device)
-            self.labels = ids[self.probabilities.argmax(dim=0)]
-        known = ids[1:]
+            self.labels = labels_at(self.probabilities, self.ids, self.size)
+        known = len(self.ids)
         if new_labels is not None:
             self.add(frame, new_labels)
         if config.cg_update > 0:
@@ -336,15 +351,25 @@ class Video:
                     self._update()
         return self.labels
 
-    def _remember(self, projected: Tensor, known: Tensor) -> None:
+    def enlarged(self, size: tuple[int, int], given: np.ndarray | None = None) -> np.ndarray:
+        """The last frame's answer at another size, on the host: uint8 (H, W).
+
+        Args:
+            size: (H, W), such as that of a video whose frames were shrunk before they came here.
+            given: (H, W) ids that overrule it where they are not 0, such as those of objects that have just entered.
+        """
+        found = labels_at(self.probabilities, self.ids[: len(self.probabilities) - 1], size).cpu().numpy()
+        return found if given is None else np.where(given > 0, given, found).astype(np.uint8)
+
+    def _remember(self, projected: Tensor, known: int) -> None:
         """Extend M by this frame (Section 3.4); not by objects that are hardly there, or learned in this frame."""
         config = self.segmenter.config
         objects = len(self.ids)
-        y = (self.labels == torch.tensor(self.ids, dtype=torch.uint8, device=known.device)[:, None, None]).float()
+        y = (self.labels == torch.tensor(self.ids, dtype=torch.uint8, device=self.labels.device)[:, None, None]).float()
         valid = y.sum(dim=(1, 2)) >= config.min_pixels
-        if objects > len(known):
-            valid[len(known):] = False
-            projected = torch.cat([projected, projected[:1].expand(objects - len(known), -1, -1, -1)])
+        if objects > known:
+            valid[known:] = False
+            projected = torch.cat([projected, projected[:1].expand(objects - known, -1, -1, -1)])
         v = pixel_weights(y, config.target_share, config.share_rule, config.weight_power)
         self.memory.insert(projected.flatten(2), normal_form(y, v, projected.shape[-2:]), valid)
         self._present = valid
