@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from . import baselines, bench, clips, datasets, distillation, metrics, training
+from . import baselines, bench, clips, datasets, distillation, metrics, training, tuning
 from .config import PRESETS, Config, describe
 from .errors import InputError
 from .evaluation import claim, resumable_sequence, score_results, to_size, write_json
@@ -424,7 +424,8 @@ DAVIS_TIMES = 8
 
 
 def train(args: argparse.Namespace) -> int:
-    """Train R for a backbone (Section 3.3); resumes from OUT. Under torchrun several processes share each batch."""
+    """Train R for a backbone (Section 3.3), or something in its place; resumes from OUT. Under torchrun several processes
+    share each batch."""
     _check_flags(args)
     for name, least in (("steps", 1), ("batch", 1), ("height", 64), ("workers", 0)):
         if getattr(args, name) < least:
@@ -439,27 +440,35 @@ def train(args: argparse.Namespace) -> int:
     sources += [(clips.StillClips(root, recipe.size, f"stills-{n}"), 1) for n, root in enumerate(args.stills)]
     if not sources:
         raise InputError("nothing to train on: give --stills, --davis, --ytvos or --rendered")
-    if args.base_net and args.fine_tune:
-        raise InputError("--fine-tune is for R: leave it away with --base-net")
+    if args.base_net + args.fine_tune + args.tune_backbone > 1:
+        raise InputError("--base-net, --fine-tune and --tune-backbone are three different runs: give one of them")
     joined = training.join_processes(pick_device(args.device))
     segmenter = _segmenter(args)
     # the segmenter has its batch normalisation folded away; what is trained on and written out has not
     backbone, refinement, readout = load_pretrained(args.backbone, args.weights)
     if args.fine_tune and refinement is None:
         raise InputError("--fine-tune needs weights that hold a refinement network: give them with --weights")
-    start = refinement.state_dict() if args.fine_tune else None
-    kind = baselines.BaseTraining if args.base_net else training.Training
+    kind, start, what = training.Training, refinement.state_dict() if args.fine_tune else None, "R"
+    if args.base_net:
+        kind, what = baselines.BaseTraining, "Base net"
+    elif args.tune_backbone:
+        kind, start, what = tuning.FeatureTuning, tuning.Tunable(backbone).state_dict(), "features"
     run = kind(segmenter, sources, recipe, make_folder(args.out), start)
     body = {} if args.backbone in RESNETS else {"backbone": backbone.body}  # torchvision has the ResNets' own
     path = args.out / f"{args.backbone}{'-base' * args.base_net}.safetensors"
 
     def keep(run: training.Training) -> None:
-        parts = {"base": run.trained()} if args.base_net else {**body, "refinement": run.trained()}
+        if args.base_net:
+            parts = {"base": run.trained()}
+        elif args.tune_backbone:  # R, made for the features as they were, comes along to be fine-tuned
+            parts = {"backbone": run.trained().backbone.body, **({"refinement": refinement} if refinement else {})}
+        else:
+            parts = {**body, "refinement": run.trained()}
         recipe_text = f"vosedu train, step {run.step} of {recipe.steps}"
         save(path, args.backbone, parts, None if args.base_net else readout, recipe=recipe_text)
 
     if run.rank == 0:
-        print(f"vosedu: {'Base net' if args.base_net else 'R'} for {args.backbone} on {machine(segmenter.device)}, "
+        print(f"vosedu: {what} for {args.backbone} on {machine(segmenter.device)}, "
               f"{len(run.samples.entries)} sequences an epoch, processes {run.processes}", file=sys.stderr)
     with tqdm(total=recipe.steps, unit="step", disable=args.quiet or run.rank > 0, file=sys.stderr) as bar:
         held_out = clips.VideoClips(datasets.load("scenes", datasets.SCENES), recipe.size, "scenes")
@@ -559,6 +568,8 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--workers", type=int, default=0, help="processes that prepare samples (default 0: none beside this)")
     p.add_argument("--base-net", action="store_true", help="train Table 1's Base net, a target encoder in D's place")
     p.add_argument("--fine-tune", action="store_true", help="begin with the R of the weights")
+    p.add_argument("--tune-backbone", action="store_true", help="train the backbone instead, so that D generalises; R then "
+                   "needs --fine-tune")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
     _add_engine_flags(p)
     p.set_defaults(run=train)
