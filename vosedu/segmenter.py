@@ -221,8 +221,10 @@ class Segmenter:
 
     def features(self, images: np.ndarray) -> tuple[Tensor, ...]:
         """F on uint8 RGB images (B, H, W, 3): five float32 maps."""
-        batch = torch.from_numpy(np.ascontiguousarray(images)).to(self.device, non_blocking=True)
-        batch = batch.permute(0, 3, 1, 2).float()
+        batch = torch.from_numpy(np.ascontiguousarray(images))
+        if self.device.type == "cuda":
+            batch = batch.pin_memory()  # else the copy would wait for what the GPU is still computing
+        batch = batch.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float()
         with torch.inference_mode(), self._precision():
             return tuple(x.float() for x in self.backbone(batch / 255))
 
