@@ -131,7 +131,8 @@ def test_target_model_is_finite_on_any_features_and_mask(preset, conditioning, s
     model = learn(features, normal, gamma, config)
     projected = model.project(features)
     later = update(model, projected, normal, gamma, config)
-    for part in (later.scores(projected[:, 0].unflatten(-1, (2, 3))), *(getattr(later, name) for name in later.__dataclass_fields__)):
+    learned = [getattr(later, name) for name in later.__dataclass_fields__]
+    for part in (later.scores(projected[:, 0].unflatten(-1, (2, 3))), *learned):
         assert torch.isfinite(part).all()
 
 

@@ -1,220 +1,145 @@
 """The command line: python -m vosedu segment | evaluate | table1 | demo | train | distill | doctor | settings."""
 
 import argparse
+import contextlib
 import copy
-import os
-import platform
+import io
 import sys
-import tempfile
-import time
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import asdict, fields, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
+from PIL import Image
 from tqdm import tqdm
 
-from . import baselines, clips, datasets, distillation, metrics, training
+from . import baselines, clips, datasets, distillation, metrics, runs, training
 from .config import PRESETS, Config, describe
-from .errors import InputError
+from .doctor import doctor, machine, versions
+from .errors import InputError, file_error
 from .evaluation import claim, resumable_sequence, score_results, to_size, write_json
-from .features import NAMES, RESNETS, fold_batchnorm
+from .features import RESNETS, fold_batchnorm
+from .flags import add_engine_flags, announce, check_flags, make_segmenter, settings_of
+from .runs import segment_video
 from .segmenter import Segmenter, Video, pick_device
-from .video import (
-    BackgroundWriter,
-    FrameSource,
-    OverlayWriter,
-    atomic,
-    check_first_mask,
-    contact_sheet,
-    make_folder,
-    overlay,
-    prefetch,
-    read_mask,
-    write_mask,
-)
-from .weights import BUNDLED, load_pretrained, save
+from .video import FrameSource, OverlayWriter, atomic, check_first_mask, contact_sheet, make_folder, overlay, read_mask
+from .weights import load_pretrained, save, weight_files
 
 
-def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
-    found = {"python": platform.python_version()}
-    for package in ("vosedu", "torch", "torchvision", "numpy", "opencv-python"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "from source"
-    return found
-
-
-def machine(device: torch.device) -> str:
-    """The device in words: its name, or the number of CPU threads used."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} {device.type}, {torch.get_num_threads()} threads"
-
-
-# --- what commands share
-
-
-def _add_engine_flags(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("engine")
-    group.add_argument("--preset", default="best", help="best (default), paper or fast; see `vosedu settings`")
-    group.add_argument("--backbone", default="compact", help=", ".join(NAMES) + " (default compact, bundled)")
-    group.add_argument("--weights", type=Path, action="append", default=[], metavar="FILE",
-                       help="backbone or refinement weights (.safetensors, .pt, .pth); may be given twice")
-    group.add_argument("--no-refinement", action="store_true", help="read masks from D alone, the paper's D-only")
-    group.add_argument("--device", default="auto", help="auto (cuda, then mps, then cpu), cpu, cuda, cuda:1, mps")
-    group.add_argument("--autocast", action="store_true", help="bfloat16 in the networks, on CUDA")
-    group.add_argument("--threads", type=int, default=0, help="CPU threads (default: PyTorch's choice)")
-    group.add_argument("--seed", type=int, default=0, help="of augmentation and start (default 0)")
-    group.add_argument("--max-height", type=int, metavar="N", help="work on frames of at most N rows")
-    numbers = parser.add_argument_group("settings", "each overrides the preset; see `vosedu settings`")
-    for f in fields(Config):
-        limits = f.metadata.get("choices") or (f.metadata["low"], f.metadata["high"])
-        text = "|".join(limits) if "choices" in f.metadata else f"{limits[0]} to {limits[1]}"
-        # argparse reads % as a format
-        numbers.add_argument("--" + f.name.replace("_", "-"), type=f.type, metavar=text,
-                             help=f.metadata["help"].replace("%", "%%"))
-
-
-def _config(args: argparse.Namespace) -> Config:
-    if args.preset not in PRESETS:
-        raise InputError(f"unknown preset '{args.preset}': choose one of {', '.join(PRESETS)}")
-    given = {f.name: getattr(args, f.name) for f in fields(Config) if getattr(args, f.name) is not None}
-    return replace(PRESETS[args.preset], **given)
-
-
-def _check_flags(args: argparse.Namespace) -> None:
-    """Complain about flags before anything is read."""
-    if args.backbone not in NAMES:
-        raise InputError(f"unknown backbone '{args.backbone}': choose one of {', '.join(NAMES)}")
-    if args.max_height is not None and args.max_height < 32:
-        raise InputError(f"--max-height is {args.max_height}: give 32 or more")
-    if not 0 <= args.seed < 2**31:
-        raise InputError(f"--seed is {args.seed}: give a whole number from 0 to 2147483647")
-    _config(args)
-
-
-def _segmenter(args: argparse.Namespace) -> Segmenter:
-    if args.threads > 0:
-        torch.set_num_threads(args.threads)
-    segmenter = Segmenter.from_pretrained(args.backbone, args.weights, _config(args), args.device, args.autocast)
-    if args.no_refinement:
-        segmenter.refinement = None
-    return segmenter
-
-
-def _settings(args: argparse.Namespace, segmenter: Segmenter) -> dict:
-    """Everything that decides the masks."""
-    return {
-        "preset": args.preset,
-        "backbone": args.backbone,
-        "weights": [str(w) for w in args.weights] or "bundled or ImageNet",
-        "output": "refinement" if segmenter.refinement else "D only",
-        "device": segmenter.device.type,
-        "autocast": args.autocast,
-        "seed": args.seed,
-        "max_height": args.max_height,
-        **asdict(segmenter.config),
-    }
-
-
-def _announce(segmenter: Segmenter, args: argparse.Namespace) -> None:
-    print(f"vosedu: {args.backbone} on {machine(segmenter.device)}, preset {args.preset}", file=sys.stderr)
-    if segmenter.refinement is None and not args.no_refinement:
-        print("vosedu: no refinement weights for this backbone, so masks come from the target model alone "
-              "(the paper's D-only); give R with --weights", file=sys.stderr)
-
-
-def _stages(video: Video) -> str:
-    return ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in video.stopwatch.seconds().items())
+def _stages(stages: dict[str, float]) -> str:
+    return ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in stages.items())
 
 
 # --- segment
 
 
-def segment_video(
-    segmenter: Segmenter,
-    source: FrameSource,
-    given: np.ndarray,
-    labels: np.ndarray,
-    out: Path,
-    drawing: OverlayWriter | None,
-    seed: int = 0,
-    each: Callable[[Video, np.ndarray, np.ndarray], None] = lambda *_: None,
-) -> Video:
-    """Segment a video from its first frame on and write one mask a frame while computing goes on.
-
-    Args:
-        source: of the frames.
-        given: the first frame's ids at the video's own size.
-        labels: the same at `source.working_size`.
-        out: folder of the masks, `<frame name>.png`, at the video's own size.
-        drawing: takes the overlay of every frame.
-        each: called after every frame with the video's state, the frame and its ids (h, w).
-
-    Returns:
-        the state after the last frame.
-    """
-    video = None
-    with BackgroundWriter() as writer, closing(prefetch(source)) as frames:
-        for name, frame in frames:
-            if video is None:
-                video, answer, full = segmenter.start(frame, labels, seed), labels, given
-            else:
-                answer = video.step(frame).cpu().numpy()
-                full = to_size(answer, source.size)
-            writer.submit(write_mask, out / f"{name}.png", full)
-            if drawing:
-                writer.submit(drawing.add, overlay(frame, answer))
-            each(video, frame, answer)
-    return video
-
-
 def segment(args: argparse.Namespace) -> int:
-    """Segment one video from the mask of its first frame."""
-    _check_flags(args)
+    """Segment one video from the mask of its first frame; run again, it goes on from where it was cut off."""
+    recorded = None
+    if args.recorded:
+        recorded = runs.read_notes(args.recorded)
+        args = _from_run(args, recorded)
+    elif args.input is None or args.masks is None:
+        raise InputError("give a video and --masks FIRST.png, or --from run.json")
+    check_flags(args)
     source = FrameSource(args.input, args.max_height)
     given = read_mask(args.masks, source.size)
     check_first_mask(given, args.masks)
     labels = to_size(given, source.working_size)
     check_first_mask(labels, f"{args.masks} at {source.working_size[0]} rows")
     out = args.out or Path(f"{args.input.stem}-masks")
-    segmenter = _segmenter(args)
-    make_folder(out)
-    _announce(segmenter, args)
-    began, pictures, count = time.perf_counter(), [], 0
+    segmenter = make_segmenter(args)
+    notes = {
+        "input": str(args.input.resolve()), "masks": str(args.masks.resolve()), "settings": settings_of(args, segmenter),
+        "sha256": {
+            "input": runs.digest(source.files), "masks": runs.digest([args.masks]),
+            "weights": {file.name: runs.digest([file]) for file in weight_files(args.backbone, args.weights)},
+        },
+        "versions": versions(), "machine": machine(segmenter.device), "threads": torch.get_num_threads(), "finished": False,
+    }
+    if recorded:
+        runs.check_repeats(args.recorded, recorded, notes)
+    begun = runs.begin(make_folder(out), notes)
+    announce(segmenter, args)
+    for other, where in ((begun, out / runs.NOTES), (recorded, args.recorded)):
+        if other and (differing := runs.elsewhere(other, notes)):
+            print(f"vosedu: {where} was written with {differing}: masks may differ in places", file=sys.stderr)
+    notes = {**begun, **_run(args, segmenter, source, given, labels, out, begun)}
+    print(f"{notes['frames']} frames, {notes['objects']} object{'s' * (notes['objects'] > 1)}, "
+          f"{notes['frames'] / notes['seconds']:.1f} frames per second including decoding and writing\n"
+          f"seconds by stage: {_stages(notes['stages'])}\nmasks in {out}{f', overlay {args.overlay}' if args.overlay else ''}")
+    if source.is_video and source.count not in (None, notes["frames"]):
+        print(f"vosedu: the container says {source.count} frames, {notes['frames']} could be decoded", file=sys.stderr)
+    if recorded and recorded["finished"]:
+        same = recorded["sha256"].get("output") == notes["sha256"]["output"]
+        print(f"masks {'are bit for bit those' if same else 'DIFFER from those'} of {args.recorded}")
+        return 0 if same else 1
+    return 0
 
-    def each(_video: Video, frame: np.ndarray, answer: np.ndarray) -> None:
+
+def _run(
+    args: argparse.Namespace, segmenter: Segmenter, source: FrameSource, given: np.ndarray, labels: np.ndarray, out: Path,
+    begun: dict,
+) -> dict:
+    """Segment, or only redraw what is finished; returns what run.json says at the end of a run, and writes it."""
+    pictures, count = [], 0
+
+    def each(video: Video | None, frame: np.ndarray, answer: np.ndarray) -> None:
         nonlocal count
-        if args.sheet and count % max(1, (source.count or 100) // 8) == 0 and len(pictures) < 8:
+        index = video.frame_index if video else count
+        if args.sheet and index % max(1, (source.count or 100) // 8) == 0 and len(pictures) < 8:
             pictures.append(overlay(frame, answer))
-        count += 1
-        bar.update()
+        bar.update(index + 1 - count)
+        count = index + 1
 
+    checkpoint, found, shown = runs.Checkpoint(out, args.checkpoint), {}, bool(args.overlay or args.sheet)
     with ExitStack() as stack:
         drawing = args.overlay and stack.enter_context(OverlayWriter(args.overlay, source.fps, source.working_size))
         bar = stack.enter_context(tqdm(total=source.count, unit="frame", disable=args.quiet, file=sys.stderr))
-        video = segment_video(segmenter, source, given, labels, out, drawing, args.seed, each)
+        if not runs.complete(out, begun, source):
+            video = segment_video(segmenter, source, given, labels, out, drawing, args.seed, each, checkpoint, shown)
+            found = runs.end(out, begun, source, video, checkpoint)
+        elif shown:
+            runs.redraw(source, out, begun["frames"], drawing, each)
+        else:
+            print(f"vosedu: {out} holds all masks of this very run already: nothing to do", file=sys.stderr)
     if args.sheet:
         make_folder(args.sheet.parent)
         with atomic(args.sheet) as temporary:
-            cv2.imwrite(str(temporary), contact_sheet(pictures)[..., ::-1])
-    seconds = time.perf_counter() - began
-    write_json(out / "run.json", {
-        "input": str(args.input), "masks": str(args.masks), "frames": count, "objects": len(video.ids),
-        "settings": _settings(args, segmenter), "versions": versions(),
-        "machine": machine(segmenter.device), "seconds": seconds, "stages": video.stopwatch.seconds(),
-    })
-    print(f"{count} frames, {len(video.ids)} object{'s' * (len(video.ids) > 1)}, {count / seconds:.1f} frames per second "
-          f"including decoding and writing\nseconds by stage: {_stages(video)}\nmasks in {out}"
-          + (f", overlay {args.overlay}" if args.overlay else ""))
-    return 0
+            Image.fromarray(contact_sheet(pictures)).save(temporary)
+    return found
+
+
+REPEATED = ("input", "masks", "out", "overlay", "sheet", "quiet", "checkpoint", "recorded", "command", "run")
+"""What `--from` does not take from the recorded run."""
+
+
+def _from_run(args: argparse.Namespace, recorded: dict) -> argparse.Namespace:
+    """The arguments that repeat a recorded run, through the parser, which checks them as it does a user's."""
+    plain = vars(build_parser().parse_args(["segment"]))
+    changed = [name for name in plain if name not in REPEATED and getattr(args, name) != plain[name]]
+    if args.input or args.masks or changed:
+        name = "INPUT" if args.input else "--masks" if args.masks else "--" + changed[0].replace("_", "-")
+        raise InputError(f"--from repeats a run with its own input and settings: leave {name} away")
+    settings = recorded["settings"]
+    flags = [f"--{name.replace('_', '-')}={settings.get(name)}" for name in
+             ("preset", "backbone", "device", "seed", *(f.name for f in fields(Config)))]
+    flags += [f"--masks={recorded['masks']}", f"--threads={recorded['threads']}"]
+    flags += [f"--weights={file}" for file in settings.get("weights", []) if isinstance(settings.get("weights"), list)]
+    flags += [f"--max-height={settings['max_height']}"] if settings.get("max_height") is not None else []
+    flags += ["--no-refinement"] if settings.get("output") == "D only" else []
+    flags += ["--autocast"] if settings.get("autocast") else []
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            found = build_parser().parse_args(["segment", *flags, "--", recorded["input"]])
+    except SystemExit:
+        raise InputError(f"{args.recorded}: {said.getvalue().strip().splitlines()[-1]}: it cannot be repeated") from None
+    for name in ("overlay", "sheet", "quiet", "checkpoint", "recorded"):
+        setattr(found, name, getattr(args, name))
+    found.out = args.out or Path(f"{args.recorded.resolve().parent.name}-again")
+    return found
 
 
 # --- evaluate
@@ -222,7 +147,7 @@ def segment(args: argparse.Namespace) -> int:
 
 def evaluate(args: argparse.Namespace) -> int:
     """Run and score a data set, or score existing results."""
-    _check_flags(args)
+    check_flags(args)
     names = [s for s in (args.sequences or "").split(",") if s]
     sequences = datasets.load(args.dataset, args.root, args.split, names)
     if args.json:
@@ -230,11 +155,11 @@ def evaluate(args: argparse.Namespace) -> int:
     scorers, seconds, frames = {}, {}, {s.name: len(s.frame_names) for s in sequences}
     segmenter, settings = None, {"results": str(args.results)}
     if args.results is None:
-        segmenter = _segmenter(args)
-        settings = {"dataset": args.dataset, **_settings(args, segmenter)}
+        segmenter = make_segmenter(args)
+        settings = {"dataset": args.dataset, **settings_of(args, segmenter)}
         if args.out is not None:
             claim(make_folder(args.out), settings)
-        _announce(segmenter, args)
+        announce(segmenter, args)
     with tqdm(total=sum(frames.values()), unit="frame", disable=args.quiet, file=sys.stderr) as bar:
         for sequence in sequences:
             bar.set_description(sequence.name)
@@ -280,10 +205,10 @@ def _table(result: dict) -> str:
 
 def table1(args: argparse.Namespace) -> int:
     """The ablation of Table 1 on a data set: one R, one evaluation, rows that differ in what the table says."""
-    _check_flags(args)
+    check_flags(args)
     names = [s for s in (args.sequences or "").split(",") if s]
     sequences = datasets.load(args.dataset, args.root, args.split, names)
-    segmenter = _segmenter(args)
+    segmenter = make_segmenter(args)
     if segmenter.refinement is None:
         raise InputError(f"Table 1 needs a refinement network for {args.backbone}: give it with --weights")
     best, fast = segmenter.config, replace(PRESETS["fast"], **_departures(segmenter.config))
@@ -301,13 +226,13 @@ def table1(args: argparse.Namespace) -> int:
         if unknown:
             raise InputError(f"no row '{unknown[0]}' in the table: choose of {', '.join(rows)}; Base net needs --base")
         rows = {row: engine for row, engine in rows.items() if row in chosen}
-    _announce(segmenter, args)
+    announce(segmenter, args)
     frames, results = {s.name: len(s.frame_names) for s in sequences}, {}
     make_folder(args.out)
     with tqdm(total=sum(frames.values()) * len(rows), unit="frame", disable=args.quiet, file=sys.stderr) as bar:
         for row, engine in rows.items():
             folder, scorers, seconds = args.out / row.replace(" ", "-"), {}, 0.0
-            claim(make_folder(folder), {"dataset": args.dataset, "row": row, **_settings(args, segmenter),
+            claim(make_folder(folder), {"dataset": args.dataset, "row": row, **settings_of(args, segmenter),
                                          **(asdict(engine.config) if isinstance(engine, Segmenter) else {})})
             for sequence in sequences:
                 bar.set_description(f"{row}, {sequence.name}")
@@ -319,7 +244,7 @@ def table1(args: argparse.Namespace) -> int:
     print(f"{'version':<18}      J      F    J&F    frames per second")
     for row, result in results.items():
         print(f"{row:<18}  {result['J']['mean']:.3f}  {result['F']['mean']:.3f}  {result['JF_mean']:.3f}  {result['fps']:6.2f}")
-    write_json(args.out / "table1.json", {"rows": results, "settings": _settings(args, segmenter), "versions": versions(),
+    write_json(args.out / "table1.json", {"rows": results, "settings": settings_of(args, segmenter), "versions": versions(),
                                            "machine": machine(segmenter.device)})
     return 0
 
@@ -336,58 +261,7 @@ def _departures(config: Config) -> dict:
     return {k: v for k, v in asdict(config).items() if v != paper[k] and fast[k] == paper[k]}
 
 
-# --- doctor, settings
-
-
-def doctor(args: argparse.Namespace) -> int:
-    """Check this machine, a line an item; exit status 1 where something is missing."""
-    fine = True
-
-    def line(good: bool, text: str, remedy: str = "") -> None:
-        nonlocal fine
-        fine &= good
-        print(f"{'ok     ' if good else 'missing'}  {text}" + (f": {remedy}" if remedy and not good else ""))
-
-    line(sys.version_info >= (3, 10), f"Python {platform.python_version()}", "install Python 3.10 or newer")
-    line(True, ", ".join(f"{k} {v}" for k, v in versions().items() if k != "python"))
-    line(True, f"device {pick_device()} ({machine(pick_device())}); CUDA {'there' if torch.cuda.is_available() else 'absent'}, "
-               f"MPS {'there' if torch.backends.mps.is_available() else 'absent'}")
-    line(BUNDLED.is_file(), f"bundled weights {BUNDLED}", "restore data/weights from the repository")
-    cache = Path(torch.hub.get_dir()) / "checkpoints"
-    cached = sorted({n for n in RESNETS for _ in cache.glob(f"{n}-*.pth")}) if cache.is_dir() else []
-    line(True, f"ImageNet weights in {cache}: {', '.join(cached) or 'none; fetched when a ResNet is first asked for'}")
-    try:
-        line(True, f"bundled scenes: {', '.join(datasets.scene_notes())}")
-    except InputError as error:
-        line(False, str(error))
-    for folder in (Path.cwd(), Path(tempfile.gettempdir())):
-        line(os.access(folder, os.W_OK), f"write access to {folder}", "choose other folders with --out")
-    try:
-        score, seconds = self_test()
-        line(score > 0.8, f"self-test: J {score:.2f} on a moving disk, {seconds:.1f} s", "reinstall, and report this line")
-    except InputError as error:
-        line(False, f"self-test: {error}")
-    return 0 if fine else 1
-
-
-def self_test() -> tuple[float, float]:
-    """Segment five frames of a textured disk that moves over a textured ground; mean J, and seconds."""
-    rng = np.random.default_rng(0)
-
-    def texture(colour: tuple[int, int, int]) -> np.ndarray:
-        noise = cv2.resize(rng.normal(0, 40, (12, 16)).astype(np.float32), (256, 192), interpolation=cv2.INTER_CUBIC)
-        return np.clip(np.array(colour) + noise[..., None], 0, 255).astype(np.uint8)
-
-    ground, disk, scores, began = texture((90, 120, 60)), texture((190, 70, 50)), [], time.perf_counter()
-    segmenter, video = Segmenter.from_pretrained(config=replace(PRESETS["fast"], samples=6)), None
-    for t in range(5):
-        mask = cv2.circle(np.zeros((192, 256), np.uint8), (80 + 10 * t, 90 + 3 * t), 40, 1, -1)
-        frame = np.where(mask[..., None] > 0, np.roll(disk, 10 * t, 1), ground)
-        if video is None:
-            video = segmenter.start(frame, mask)
-        else:
-            scores.append(metrics.jaccard(video.step(frame).cpu().numpy(), mask))
-    return float(np.mean(scores)), time.perf_counter() - began
+# --- demo, distill, train
 
 
 def demo(args: argparse.Namespace) -> int:
@@ -425,7 +299,7 @@ DAVIS_TIMES = 8
 
 def train(args: argparse.Namespace) -> int:
     """Train R for a backbone (Section 3.3); resumes from OUT. Under torchrun several processes share each batch."""
-    _check_flags(args)
+    check_flags(args)
     for name, least in (("steps", 1), ("batch", 1), ("height", 64), ("workers", 0)):
         if getattr(args, name) < least:
             raise InputError(f"--{name} is {getattr(args, name)}: give {least} or more")
@@ -442,7 +316,7 @@ def train(args: argparse.Namespace) -> int:
     if args.base_net and args.fine_tune:
         raise InputError("--fine-tune is for R: leave it away with --base-net")
     joined = training.join_processes(pick_device(args.device))
-    segmenter = _segmenter(args)
+    segmenter = make_segmenter(args)
     # the segmenter has its batch normalisation folded away; what is trained on and written out has not
     backbone, refinement, readout = load_pretrained(args.backbone, args.weights)
     if args.fine_tune and refinement is None:
@@ -478,14 +352,18 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     p = commands.add_parser("segment", help="segment one video", description=segment.__doc__)
-    p.add_argument("input", type=Path, metavar="INPUT", help="a video file, or a folder of frames")
-    p.add_argument("--masks", type=Path, required=True, metavar="FIRST.png",
+    p.add_argument("input", type=Path, nargs="?", metavar="INPUT", help="a video file, or a folder of frames")
+    p.add_argument("--masks", type=Path, metavar="FIRST.png",
                    help="index PNG of the first frame: 0 background, else object ids; 0 and 255 alone are one object")
+    p.add_argument("--from", type=Path, dest="recorded", metavar="run.json", help="repeat a run, in place of INPUT, --masks "
+                   "and settings, and compare its masks")
     p.add_argument("--out", type=Path, metavar="DIR", help="for one palette PNG a frame (default INPUT-masks)")
+    p.add_argument("--checkpoint", type=float, default=10.0, metavar="SECONDS",
+                   help="between two checkpoints in DIR, from which the same command goes on (default 10; 0: every frame)")
     p.add_argument("--overlay", type=Path, metavar="FILE.mp4", help="also write a video with the objects tinted")
     p.add_argument("--sheet", type=Path, metavar="FILE.png", help="also write eight overlays as one picture")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
-    _add_engine_flags(p)
+    add_engine_flags(p)
     p.set_defaults(run=segment)
 
     p = commands.add_parser("evaluate", help="score a data set", description=evaluate.__doc__)
@@ -497,7 +375,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--results", type=Path, metavar="DIR", help="score the masks in DIR/<sequence> and run nothing")
     p.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
-    _add_engine_flags(p)
+    add_engine_flags(p)
     p.set_defaults(run=evaluate)
 
     p = commands.add_parser("table1", help="the paper's ablation", description=table1.__doc__)
@@ -510,7 +388,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--sequences", metavar="A,B", help="only these")
     p.add_argument("--split", default="val", help="default val")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
-    _add_engine_flags(p)
+    add_engine_flags(p)
     p.set_defaults(run=table1)
 
     p = commands.add_parser("demo", help="segment a bundled scene", description=demo.__doc__)
@@ -536,7 +414,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--base-net", action="store_true", help="train Table 1's Base net, a target encoder in D's place")
     p.add_argument("--fine-tune", action="store_true", help="begin with the R of the weights")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
-    _add_engine_flags(p)
+    add_engine_flags(p)
     p.set_defaults(run=train)
 
     p = commands.add_parser("distill", help="make a compact backbone", description=distill.__doc__)
@@ -563,9 +441,13 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         print(f"vosedu: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"vosedu: {file_error(error)}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
-        print("vosedu: stopped; finished masks are whole and kept, and evaluate with --out goes on from there", file=sys.stderr)
+        print("vosedu: stopped; what is finished is whole and kept, and the same command goes on from there (evaluate: with "
+              "--out)", file=sys.stderr)
         return 130
     except torch.OutOfMemoryError:
-        print("vosedu: the device ran out of memory: use --max-height 480, or --device cpu", file=sys.stderr)
+        print("vosedu: the device ran out of memory: use a smaller --batch or --height, or --device cpu", file=sys.stderr)
         return 2

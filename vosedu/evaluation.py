@@ -11,18 +11,34 @@ from tqdm import tqdm
 
 from .baselines import BaseSegmenter
 from .datasets import Sequence
-from .errors import InputError
+from .errors import InputError, file_error, out_of_memory
 from .metrics import SequenceScorer
 from .segmenter import Segmenter
-from .video import BackgroundWriter, FrameSource, atomic, make_folder, prefetch, read_mask, write_mask
+from .video import BackgroundWriter, FrameSource, make_folder, prefetch, read_mask, sweep, write_bytes, write_mask
 
 Engine = Segmenter | BaseSegmenter
 
 
 def write_json(path: Path, content: dict) -> None:
     """Write JSON, whole or not at all."""
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_bytes(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def read_json(path: Path) -> dict:
+    """What `write_json` wrote.
+
+    Raises:
+        InputError: it cannot be read, or is something else.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise file_error(error) from None
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged, or was not written by vosedu: delete it, and run again")
+    return content
 
 
 def to_size(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -55,9 +71,9 @@ def run_sequence(
     entries = sequence.entries()
     scorer = _scorer(sequence, entries)
     if folder is not None:
-        make_folder(folder)
+        sweep(make_folder(folder))
     video, began = None, time.perf_counter()
-    with BackgroundWriter() as writer, closing(prefetch(source)) as frames:
+    with out_of_memory(source.working_size), BackgroundWriter() as writer, closing(prefetch(source)) as frames:
         for index, (name, frame) in enumerate(frames):
             new = entries.get(index)
             if new is not None and new.shape != source.size:
@@ -122,6 +138,8 @@ def resumable_sequence(
         if bar is not None:
             bar.update(len(sequence.frame_names))
         return _restore(done, sequence)
+    if out:
+        sweep(out, sequence.name)
     scorer, took = run_sequence(engine, sequence, max_height, seed, out and out / sequence.name, bar)
     if done:
         write_json(done, {"seconds": took, "J": scorer.j, "F": scorer.f})
@@ -136,7 +154,7 @@ def claim(out: Path, settings: dict) -> None:
     """
     path = out / "settings.json"
     if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = read_json(path)
         differing = [k for k in settings if before.get(k) != settings[k]]
         if differing:
             k = differing[0]
@@ -147,7 +165,16 @@ def claim(out: Path, settings: dict) -> None:
 
 
 def _restore(path: Path, sequence: Sequence) -> tuple[SequenceScorer, float]:
-    saved = json.loads(path.read_text(encoding="utf-8"))
-    scorer = SequenceScorer({int(i): 0 for i in saved["J"]}, len(sequence.frame_names), sequence.drop_last)
-    scorer.j, scorer.f = ({int(i): v for i, v in saved[m].items()} for m in "JF")
-    return scorer, saved["seconds"]
+    saved = read_json(path)
+    try:
+        j, f = ({int(i): [float(v) for v in values] for i, values in saved[m].items()} for m in "JF")
+        seconds = float(saved["seconds"])
+        if {i: len(values) for i, values in j.items()} != {i: len(values) for i, values in f.items()}:
+            raise ValueError
+        if not all(0 <= v <= 1 for values in (*j.values(), *f.values()) for v in values):
+            raise ValueError
+    except (KeyError, AttributeError, TypeError, ValueError):
+        raise InputError(f"{path} does not hold the scores of a sequence: delete it, and run again") from None
+    scorer = SequenceScorer(dict.fromkeys(j, 0), len(sequence.frame_names), sequence.drop_last)
+    scorer.j, scorer.f = j, f
+    return scorer, seconds
