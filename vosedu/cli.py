@@ -1,4 +1,4 @@
-"""The command line: python -m vosedu segment | evaluate | table1 | demo | train | distill | doctor | settings."""
+"""The command line: python -m vosedu segment | evaluate | table1 | demo | train | distill | download | doctor | settings."""
 
 import argparse
 import contextlib
@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from . import baselines, clips, datasets, distillation, metrics, runs, training
+from . import baselines, clips, datasets, distillation, download, metrics, runs, training
 from .config import PRESETS, Config, describe
 from .doctor import doctor, machine, versions
 from .errors import InputError, file_error
@@ -293,6 +293,15 @@ def distill(args: argparse.Namespace) -> int:
     return 0
 
 
+def fetch(args: argparse.Namespace) -> int:
+    """Fetch a data set from its authors; run again, it goes on from where it was cut off."""
+    out = args.out or Path(args.dataset)
+    sha256 = download.download(args.dataset, out, args.quiet)
+    print(f"{out}: {args.dataset}, from an archive of SHA-256 {sha256}\n"
+          f"next: python -m vosedu evaluate {args.dataset} --root {out}")
+    return 0
+
+
 DAVIS_TIMES = 8
 """Passes through DAVIS 2017 for one through YouTube-VOS (Section 3.3)."""
 
@@ -425,6 +434,12 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--steps", type=int, default=6000, help="of 16 crops (default 6000)")
     p.add_argument("--seed", type=int, default=0)
     p.set_defaults(run=distill)
+
+    p = commands.add_parser("download", help="fetch a data set", description=fetch.__doc__)
+    p.add_argument("dataset", help=", ".join(download.ARCHIVES))
+    p.add_argument("--out", type=Path, metavar="DIR", help="folder to make (default: the data set's name)")
+    p.add_argument("--quiet", action="store_true", help="no progress bar")
+    p.set_defaults(run=fetch)
 
     p = commands.add_parser("doctor", help="check this machine", description=doctor.__doc__)
     p.set_defaults(run=doctor)

@@ -105,8 +105,11 @@ def load(name: str, root: Path, split: str = "val", sequences: Many[str] = ()) -
     if name == "scenes":
         found = list(scene_notes())
     listed = root / "ImageSets" / name.removeprefix("davis") / f"{split}.txt"
+    if name == "davis2016" and not listed.is_file():
+        listed = root / "ImageSets" / "480p" / f"{split}.txt"  # the archive of 2016: frame and mask paths, a line a frame
     if name.startswith("davis") and listed.is_file():
-        found = listed.read_text().split()
+        lines = [line.split()[0] for line in listed.read_text(encoding="utf-8").splitlines() if line.strip()]
+        found = list(dict.fromkeys(line.split("/")[-2] if "/" in line else line for line in lines))
     elif name.startswith("davis") and (root / "ImageSets").is_dir() and split != "val":
         raise InputError(f"no list of sequences at {listed}: check --split")
     unknown = [s for s in sequences if s not in found]
