@@ -4,6 +4,7 @@ Files are safetensors, or pickles that PyTorch's restricted loader accepts; noth
 """
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,7 +42,9 @@ def read_state(path: Path) -> tuple[State, dict[str, str]]:
                 metadata = file.metadata() or {}
                 state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of pickle protocols: what cannot be read is refused below, in one line
+                state = torch.load(path, map_location="cpu", weights_only=True)
             state = state.get("model", state) if isinstance(state, dict) else state
     except (SafetensorError, EOFError, OSError) as error:
         raise InputError(f"{path} is not a readable weights file ({_first_line(error)}): download it again") from None
