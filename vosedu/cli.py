@@ -1,12 +1,10 @@
 """The command line: python -m vosedu segment | evaluate | table1 | demo | train | distill | download | doctor | settings."""
 
 import argparse
-import contextlib
 import copy
-import io
 import sys
 from contextlib import ExitStack
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +13,16 @@ from PIL import Image
 from tqdm import tqdm
 
 from . import baselines, clips, datasets, distillation, download, metrics, runs, training
-from .config import PRESETS, Config, describe
+from .config import PRESETS, Config, departures, describe
 from .doctor import doctor, machine, versions
 from .errors import InputError, file_error
-from .evaluation import claim, resumable_sequence, score_results, to_size, write_json
+from .evaluation import claim, resumable_sequence, score_results, table, to_size
 from .features import RESNETS, fold_batchnorm
-from .flags import add_engine_flags, announce, check_flags, make_segmenter, settings_of
+from .files import atomic, make_folder, write_json
+from .flags import add_engine_flags, announce, check_flags, from_run, make_segmenter, settings_of
 from .runs import segment_video
 from .segmenter import Segmenter, Video, pick_device
-from .video import FrameSource, OverlayWriter, atomic, check_first_mask, contact_sheet, make_folder, overlay, read_mask
+from .video import FrameSource, OverlayWriter, check_first_mask, contact_sheet, overlay, read_mask
 from .weights import load_pretrained, save, weight_files
 
 
@@ -39,10 +38,12 @@ def segment(args: argparse.Namespace) -> int:
     recorded = None
     if args.recorded:
         recorded = runs.read_notes(args.recorded)
-        args = _from_run(args, recorded)
+        args = from_run(args, recorded, build_parser())
     elif args.input is None or args.masks is None:
         raise InputError("give a video and --masks FIRST.png, or --from run.json")
     check_flags(args)
+    if not args.checkpoint >= 0:
+        raise InputError(f"--checkpoint is {args.checkpoint}: give seconds, 0 or more")
     source = FrameSource(args.input, args.max_height)
     given = read_mask(args.masks, source.size)
     check_first_mask(given, args.masks)
@@ -111,37 +112,6 @@ def _run(
     return found
 
 
-REPEATED = ("input", "masks", "out", "overlay", "sheet", "quiet", "checkpoint", "recorded", "command", "run")
-"""What `--from` does not take from the recorded run."""
-
-
-def _from_run(args: argparse.Namespace, recorded: dict) -> argparse.Namespace:
-    """The arguments that repeat a recorded run, through the parser, which checks them as it does a user's."""
-    plain = vars(build_parser().parse_args(["segment"]))
-    changed = [name for name in plain if name not in REPEATED and getattr(args, name) != plain[name]]
-    if args.input or args.masks or changed:
-        name = "INPUT" if args.input else "--masks" if args.masks else "--" + changed[0].replace("_", "-")
-        raise InputError(f"--from repeats a run with its own input and settings: leave {name} away")
-    settings = recorded["settings"]
-    flags = [f"--{name.replace('_', '-')}={settings.get(name)}" for name in
-             ("preset", "backbone", "device", "seed", *(f.name for f in fields(Config)))]
-    flags += [f"--masks={recorded['masks']}", f"--threads={recorded['threads']}"]
-    flags += [f"--weights={file}" for file in settings.get("weights", []) if isinstance(settings.get("weights"), list)]
-    flags += [f"--max-height={settings['max_height']}"] if settings.get("max_height") is not None else []
-    flags += ["--no-refinement"] if settings.get("output") == "D only" else []
-    flags += ["--autocast"] if settings.get("autocast") else []
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            found = build_parser().parse_args(["segment", *flags, "--", recorded["input"]])
-    except SystemExit:
-        raise InputError(f"{args.recorded}: {said.getvalue().strip().splitlines()[-1]}: it cannot be repeated") from None
-    for name in ("overlay", "sheet", "quiet", "checkpoint", "recorded"):
-        setattr(found, name, getattr(args, name))
-    found.out = args.out or Path(f"{args.recorded.resolve().parent.name}-again")
-    return found
-
-
 # --- evaluate
 
 
@@ -179,25 +149,10 @@ def evaluate(args: argparse.Namespace) -> int:
     result["config"], result["versions"] = settings, versions()
     if segmenter:
         result["machine"] = machine(segmenter.device)
-    print(_table(result))
+    print(table(result))
     if args.json:
         write_json(args.json, result)
     return 0
-
-
-def _table(result: dict) -> str:
-    width = max(len("sequence"), *(len(name) for name in result["sequences"]))
-    rows = [f"{'sequence':<{width}}  frames  objects      J      F    J&F"]
-    for name, row in result["sequences"].items():
-        rows.append(f"{name:<{width}}  {row['frames']:6d}  {row['objects']:7d}  "
-                    f"{row['J_mean']:.3f}  {row['F_mean']:.3f}  {row['JF_mean']:.3f}")
-    j, f = result["J"], result["F"]
-    rows.append(f"{'mean':<{width}}  {'':6}  {'':7}  {j['mean']:.3f}  {f['mean']:.3f}  {result['JF_mean']:.3f}")
-    rows.append(f"J recall {j['recall']:.3f} decay {j['decay']:.3f}, F recall {f['recall']:.3f} decay {f['decay']:.3f}"
-                + (f", {result['fps']:.2f} frames per second" if result["fps"] else ""))
-    if "youtube_vos" in result:
-        rows.append(", ".join(f"{key} {value:.3f}" for key, value in result["youtube_vos"].items()))
-    return "\n".join(rows)
 
 
 # --- Table 1
@@ -211,7 +166,7 @@ def table1(args: argparse.Namespace) -> int:
     segmenter = make_segmenter(args)
     if segmenter.refinement is None:
         raise InputError(f"Table 1 needs a refinement network for {args.backbone}: give it with --weights")
-    best, fast = segmenter.config, replace(PRESETS["fast"], **_departures(segmenter.config))
+    best, fast = segmenter.config, replace(PRESETS["fast"], **departures(segmenter.config))
     alone = copy.copy(segmenter)
     alone.refinement, alone.config = None, replace(best, cg_update=0)
     rows = {"D-only": alone, "Ours - no update": _with(segmenter, replace(best, cg_update=0)), "Ours": segmenter,
@@ -253,12 +208,6 @@ def _with(segmenter: Segmenter, config: Config) -> Segmenter:
     changed = copy.copy(segmenter)
     changed.config = config
     return changed
-
-
-def _departures(config: Config) -> dict:
-    """The fields in which a configuration departs from PAPER and which FAST does not set itself."""
-    paper, fast = asdict(PRESETS["paper"]), asdict(PRESETS["fast"])
-    return {k: v for k, v in asdict(config).items() if v != paper[k] and fast[k] == paper[k]}
 
 
 # --- demo, distill, train

@@ -17,9 +17,8 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from .errors import InputError, file_error
-from .evaluation import read_json, write_json
+from .files import make_folder, read_json, write_json
 from .runs import digest
-from .video import make_folder
 
 MAX_UNPACKED = 8 << 30
 """Bytes; both archives unpack to less than 2 GiB of 480p files."""

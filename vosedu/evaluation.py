@@ -1,6 +1,5 @@
 """Run an engine over annotated sequences and score it: what `evaluate` and `table1` share. Resumable by sequence."""
 
-import json
 import time
 from contextlib import closing
 from pathlib import Path
@@ -11,34 +10,13 @@ from tqdm import tqdm
 
 from .baselines import BaseSegmenter
 from .datasets import Sequence
-from .errors import InputError, file_error, out_of_memory
+from .errors import InputError, out_of_memory
+from .files import make_folder, read_json, sweep, write_json
 from .metrics import SequenceScorer
 from .segmenter import Segmenter
-from .video import BackgroundWriter, FrameSource, make_folder, prefetch, read_mask, sweep, write_bytes, write_mask
+from .video import BackgroundWriter, FrameSource, prefetch, read_mask, write_mask
 
 Engine = Segmenter | BaseSegmenter
-
-
-def write_json(path: Path, content: dict) -> None:
-    """Write JSON, whole or not at all."""
-    write_bytes(path, (json.dumps(content, indent=1) + "\n").encode())
-
-
-def read_json(path: Path) -> dict:
-    """What `write_json` wrote.
-
-    Raises:
-        InputError: it cannot be read, or is something else.
-    """
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise file_error(error) from None
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise InputError(f"{path} is damaged, or was not written by vosedu: delete it, and run again")
-    return content
 
 
 def to_size(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -178,3 +156,19 @@ def _restore(path: Path, sequence: Sequence) -> tuple[SequenceScorer, float]:
     scorer = SequenceScorer(dict.fromkeys(j, 0), len(sequence.frame_names), sequence.drop_last)
     scorer.j, scorer.f = j, f
     return scorer, seconds
+
+
+def table(result: dict) -> str:
+    """What `metrics.report` found, as lines for the screen."""
+    width = max(len("sequence"), *(len(name) for name in result["sequences"]))
+    rows = [f"{'sequence':<{width}}  frames  objects      J      F    J&F"]
+    for name, row in result["sequences"].items():
+        rows.append(f"{name:<{width}}  {row['frames']:6d}  {row['objects']:7d}  "
+                    f"{row['J_mean']:.3f}  {row['F_mean']:.3f}  {row['JF_mean']:.3f}")
+    j, f = result["J"], result["F"]
+    rows.append(f"{'mean':<{width}}  {'':6}  {'':7}  {j['mean']:.3f}  {f['mean']:.3f}  {result['JF_mean']:.3f}")
+    rows.append(f"J recall {j['recall']:.3f} decay {j['decay']:.3f}, F recall {f['recall']:.3f} decay {f['decay']:.3f}"
+                + (f", {result['fps']:.2f} frames per second" if result["fps"] else ""))
+    if "youtube_vos" in result:
+        rows.append(", ".join(f"{key} {value:.3f}" for key, value in result["youtube_vos"].items()))
+    return "\n".join(rows)

@@ -1,6 +1,8 @@
 """The flags that commands share: which engine, which settings, which machine; and what is made of them."""
 
 import argparse
+import contextlib
+import io
 import sys
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -86,3 +88,43 @@ def announce(segmenter: Segmenter, args: argparse.Namespace) -> None:
     if segmenter.refinement is None and not args.no_refinement:
         print("vosedu: no refinement weights for this backbone, so masks come from the target model alone "
               "(the paper's D-only); give R with --weights", file=sys.stderr)
+
+
+REPEATED = ("input", "masks", "out", "overlay", "sheet", "quiet", "checkpoint", "recorded", "command", "run")
+"""What `--from` does not take from the recorded run."""
+
+
+def from_run(args: argparse.Namespace, recorded: dict, parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The arguments that repeat a recorded run, through the parser, which checks them as it does a user's.
+
+    Args:
+        args: of `segment --from`.
+        recorded: that run.json.
+        parser: the whole command line.
+
+    Raises:
+        InputError: other settings are given beside it, or what it holds does not parse.
+    """
+    plain = vars(parser.parse_args(["segment"]))
+    changed = [name for name in plain if name not in REPEATED and getattr(args, name) != plain[name]]
+    if args.input or args.masks or changed:
+        name = "INPUT" if args.input else "--masks" if args.masks else "--" + changed[0].replace("_", "-")
+        raise InputError(f"--from repeats a run with its own input and settings: leave {name} away")
+    settings = recorded["settings"]
+    flags = [f"--{name.replace('_', '-')}={settings.get(name)}" for name in
+             ("preset", "backbone", "device", "seed", *(f.name for f in fields(Config)))]
+    flags += [f"--masks={recorded['masks']}", f"--threads={recorded['threads']}"]
+    flags += [f"--weights={file}" for file in settings.get("weights", []) if isinstance(settings.get("weights"), list)]
+    flags += [f"--max-height={settings['max_height']}"] if settings.get("max_height") is not None else []
+    flags += ["--no-refinement"] if settings.get("output") == "D only" else []
+    flags += ["--autocast"] if settings.get("autocast") else []
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            found = parser.parse_args(["segment", *flags, "--", recorded["input"]])
+    except SystemExit:
+        raise InputError(f"{args.recorded}: {said.getvalue().strip().splitlines()[-1]}: it cannot be repeated") from None
+    for name in ("overlay", "sheet", "quiet", "checkpoint", "recorded"):
+        setattr(found, name, getattr(args, name))
+    found.out = args.out or Path(f"{args.recorded.resolve().parent.name}-again")
+    return found

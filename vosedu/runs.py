@@ -20,9 +20,10 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 
 from .errors import InputError, file_error, out_of_memory
-from .evaluation import read_json, to_size, write_json
+from .evaluation import to_size
+from .files import read_json, sweep, write_bytes, write_json
 from .segmenter import Segmenter, Video
-from .video import BackgroundWriter, FrameSource, OverlayWriter, overlay, prefetch, read_mask, sweep, write_bytes, write_mask
+from .video import BackgroundWriter, FrameSource, OverlayWriter, overlay, prefetch, read_mask, write_mask
 
 NOTES = "run.json"
 
@@ -89,6 +90,8 @@ def read_notes(path: Path) -> dict:
     notes = read_json(path)
     parts = {"input": str, "masks": str, "settings": dict, "sha256": dict, "versions": dict, "machine": str, "threads": int,
              "finished": bool}
+    if notes.get("finished") is True:
+        parts |= {"frames": int, "objects": int, "seconds": float, "stages": dict}
     wrong = next((name for name, kind in parts.items() if not isinstance(notes.get(name), kind)), None)
     if wrong:
         raise InputError(f"{path} has no usable '{wrong}', so `segment` did not write it: choose another --out or file")
@@ -116,7 +119,9 @@ def elsewhere(recorded: dict, notes: dict) -> str:
 
 def complete(out: Path, notes: dict, source: FrameSource) -> bool:
     """Whether `out` holds the masks of a run that came to its end."""
-    return notes["finished"] and all(path.is_file() for path in _masks(out, source, notes["frames"]))
+    frames = notes["frames"] if notes["finished"] else 0
+    return 0 < frames <= (frames if source.is_video else len(source.files)) and all(
+        path.is_file() for path in _masks(out, source, frames))
 
 
 def end(out: Path, notes: dict, source: FrameSource, video: Video, checkpoint: "Checkpoint") -> dict:
@@ -131,8 +136,8 @@ def end(out: Path, notes: dict, source: FrameSource, video: Video, checkpoint: "
     return new
 
 
-def _masks(out: Path, source: FrameSource, count: int) -> list[Path]:
-    return [out / f"{source.name(index)}.png" for index in range(count)]
+def _masks(out: Path, source: FrameSource, count: int) -> Iterator[Path]:
+    return (out / f"{source.name(index)}.png" for index in range(count))
 
 
 class Checkpoint:

@@ -27,11 +27,11 @@ from tqdm import tqdm
 from .clips import Clips
 from .errors import InputError
 from .features import TARGET_DEPTH
+from .files import atomic, sweep, write_bytes
 from .metrics import jaccard
 from .refinement import Refinement
 from .segmenter import Segmenter
 from .target_model import TargetModel
-from .video import atomic, sweep, write_bytes
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,9 @@
 """Frames in, masks and overlays out. Nothing here holds more than a few frames."""
 
 import contextlib
-import glob
-import os
 import queue
 import re
 import struct
-import tempfile
 import threading
 import warnings
 import zlib
@@ -19,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .errors import InputError, file_error
+from .files import atomic, make_folder, sweep
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MIN_OBJECT_PIXELS = 10
@@ -295,57 +293,12 @@ def check_first_mask(labels: np.ndarray, path: Path | str) -> None:
                              "remove stray pixels or mark more of it")
 
 
-@contextlib.contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`; what is written there becomes `path` if the block ends well, else vanishes.
-
-    Where the process is killed it stays, under a name that begins with `.vosedu-`, for `sweep`.
-    """
-    handle, name = tempfile.mkstemp(prefix=f".vosedu-{path.stem[:40]}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sweep(folder: Path, stem: str = "") -> None:
-    """Remove what killed runs left of `atomic` in a folder; with `stem`, only of files of that name."""
-    for leftover in folder.glob(f".vosedu-{glob.escape(stem[:40])}-????????.*" if stem else ".vosedu-*"):
-        leftover.unlink(missing_ok=True)
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all."""
-    with atomic(path) as temporary:
-        temporary.write_bytes(content)
-
-
 def write_mask(path: Path, labels: np.ndarray) -> None:
     """Write object ids, uint8 (H, W), as a palette PNG in DAVIS colours; a reader never sees half a file."""
     image = Image.fromarray(np.ascontiguousarray(labels, np.uint8), mode="P")
     image.putpalette(DAVIS_PALETTE.tobytes())
     with atomic(path) as temporary:
         image.save(temporary, "PNG")
-
-
-def make_folder(path: Path) -> Path:
-    """Create an output folder and prove that it can be written.
-
-    Raises:
-        InputError: it cannot.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            return path
-    except OSError as error:
-        raise InputError(f"cannot write to {path} ({error.strerror}): choose another folder with --out") from None
 
 
 def overlay(frame: np.ndarray, labels: np.ndarray, alpha: float = 0.45) -> np.ndarray:

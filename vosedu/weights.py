@@ -16,8 +16,8 @@ from torchvision.models import get_model_weights
 
 from .errors import InputError
 from .features import RESNETS, Backbone, build_backbone
+from .files import write_bytes
 from .refinement import Refinement
-from .video import write_bytes
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "weights" / "compact.safetensors"
 
