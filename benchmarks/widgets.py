@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from vosedu import BEST, Segmenter, datasets
-from vosedu.cli import machine, versions
+from vosedu.doctor import machine, versions
 from vosedu.evaluation import to_size
 from vosedu.features import TARGET_DEPTH
 from vosedu.video import FrameSource, overlay

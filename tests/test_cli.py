@@ -136,7 +136,7 @@ def test_a_broken_frame_keeps_what_is_finished(clip, capsys):
     assert main(["segment", str(clip / "clip"), "--masks", str(clip / "first.png"), "--out", str(clip / "m"), "--overlay",
                  str(clip / "o.mp4"), *QUICK]) == 2
     assert "00003.png cannot be read" in capsys.readouterr().err
-    assert sorted(p.name for p in (clip / "m").iterdir()) == ["00000.png", "00001.png", "00002.png"]
+    assert sorted(p.name for p in (clip / "m").iterdir()) == ["00000.png", "00001.png", "00002.png", "run.json"]
     assert not (clip / "o.mp4").exists()
 
 

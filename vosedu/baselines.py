@@ -179,11 +179,11 @@ class BaseVideo:
             net.refinement(features, net.encoder(features[TARGET_DEPTH], target), self.size) for net, target in self._targets
         ]
         self.probabilities = aggregate(torch.cat(logits).sigmoid())
-        labels = labels_at(self.probabilities, self.ids, self.size)
+        self.labels = labels_at(self.probabilities, self.ids, self.size)
         if new_labels is not None:
             self._add(frame, new_labels)
-            fresh = torch.from_numpy(new_labels.astype(np.uint8)).to(labels.device)
-            labels = torch.where(fresh > 0, fresh, labels)
-        return labels
+            fresh = torch.from_numpy(new_labels.astype(np.uint8)).to(self.labels.device)
+            self.labels = torch.where(fresh > 0, fresh, self.labels)
+        return self.labels
 
     enlarged = Video.enlarged

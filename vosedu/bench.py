@@ -25,8 +25,10 @@ from tqdm import tqdm
 from . import datasets, literal
 from .config import FAST, PAPER, Config
 from .features import TARGET_DEPTH, build_backbone
+from .files import atomic
 from .memory import initial_gamma
 from .refinement import Refinement
+from .runs import segment_video
 from .segmenter import Segmenter, Video
 from .solver import gauss_newton
 from .target_model import (
@@ -39,7 +41,7 @@ from .target_model import (
     pixel_weights,
     update,
 )
-from .video import FrameSource, atomic, write_mask
+from .video import FrameSource, write_mask
 
 DECAY = (PAPER.projection_decay, PAPER.filter_decay)
 SIZES = {"240p": (240, 432), "480p": (480, 854), "1080p": (1080, 1920)}
@@ -286,8 +288,6 @@ def samples_sweep(clock: Clock, quick: bool, repeats: int) -> dict:
 
 def overlap(clock: Clock, segmenter: Segmenter, folder: Path) -> dict:
     """Seconds a 480p frame: decoding alone, writing its mask alone, computing alone, and all three as `segment` runs them."""
-    from .cli import segment_video  # the command's own loop; only here, as the command line imports this module
-
     sequence = datasets.scene("tumble")
     source, labels = FrameSource(sequence.frames), sequence.labels(0)
     frames = [frame for _, frame in source]

@@ -1,220 +1,116 @@
-"""The command line: python -m vosedu segment | evaluate | table1 | demo | train | distill | bench | doctor | settings."""
+"""The command line: python -m vosedu segment | evaluate | table1 | demo | train | … (`build_parser` has them all)."""
 
 import argparse
 import copy
-import os
-import platform
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from contextlib import ExitStack, closing
-from dataclasses import asdict, fields, replace
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
+from PIL import Image
 from tqdm import tqdm
 
-from . import baselines, bench, clips, datasets, distillation, metrics, training, tuning
-from .config import PRESETS, Config, describe
-from .errors import InputError
-from .evaluation import claim, resumable_sequence, score_results, to_size, write_json
+from . import baselines, bench, clips, datasets, distillation, download, metrics, runs, training, tuning
+from .config import PRESETS, Config, departures, describe
+from .doctor import doctor, machine, versions
+from .errors import InputError, file_error
+from .evaluation import claim, resumable_sequence, score_results, table, to_size
 from .features import NAMES, RESNETS, fold_batchnorm
+from .files import atomic, make_folder, write_json
+from .flags import add_engine_flags, announce, check_flags, from_run, make_segmenter, settings_of
+from .runs import segment_video
 from .segmenter import Segmenter, Video, pick_device
-from .video import (
-    BackgroundWriter,
-    FrameSource,
-    OverlayWriter,
-    atomic,
-    check_first_mask,
-    contact_sheet,
-    make_folder,
-    overlay,
-    prefetch,
-    read_mask,
-    write_mask,
-)
-from .weights import BUNDLED, load_pretrained, save
+from .video import FrameSource, OverlayWriter, check_first_mask, contact_sheet, overlay, read_mask
+from .weights import load_pretrained, save, weight_files
 
 
-def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
-    found = {"python": platform.python_version()}
-    for package in ("vosedu", "torch", "torchvision", "numpy", "opencv-python"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "from source"
-    return found
-
-
-def machine(device: torch.device) -> str:
-    """The device in words: its name, or the number of CPU threads used."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} {device.type}, {torch.get_num_threads()} threads"
-
-
-# --- what commands share
-
-
-def _add_engine_flags(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("engine")
-    group.add_argument("--preset", default="best", help="best (default), paper or fast; see `vosedu settings`")
-    group.add_argument("--backbone", default="compact", help=", ".join(NAMES) + " (default compact, bundled)")
-    group.add_argument("--weights", type=Path, action="append", default=[], metavar="FILE",
-                       help="backbone or refinement weights (.safetensors, .pt, .pth); may be given twice")
-    group.add_argument("--no-refinement", action="store_true", help="read masks from D alone, the paper's D-only")
-    group.add_argument("--device", default="auto", help="auto (cuda, then mps, then cpu), cpu, cuda, cuda:1, mps")
-    group.add_argument("--autocast", action="store_true", help="bfloat16 in the networks, on CUDA")
-    group.add_argument("--threads", type=int, default=0, help="CPU threads (default: PyTorch's choice)")
-    group.add_argument("--seed", type=int, default=0, help="of augmentation and start (default 0)")
-    group.add_argument("--max-height", type=int, metavar="N", help="work on frames of at most N rows")
-    numbers = parser.add_argument_group("settings", "each overrides the preset; see `vosedu settings`")
-    for f in fields(Config):
-        limits = f.metadata.get("choices") or (f.metadata["low"], f.metadata["high"])
-        text = "|".join(limits) if "choices" in f.metadata else f"{limits[0]} to {limits[1]}"
-        # argparse reads % as a format
-        numbers.add_argument("--" + f.name.replace("_", "-"), type=f.type, metavar=text,
-                             help=f.metadata["help"].replace("%", "%%"))
-
-
-def _config(args: argparse.Namespace) -> Config:
-    if args.preset not in PRESETS:
-        raise InputError(f"unknown preset '{args.preset}': choose one of {', '.join(PRESETS)}")
-    given = {f.name: getattr(args, f.name) for f in fields(Config) if getattr(args, f.name) is not None}
-    return replace(PRESETS[args.preset], **given)
-
-
-def _check_flags(args: argparse.Namespace) -> None:
-    """Complain about flags before anything is read."""
-    if args.backbone not in NAMES:
-        raise InputError(f"unknown backbone '{args.backbone}': choose one of {', '.join(NAMES)}")
-    if args.max_height is not None and args.max_height < 32:
-        raise InputError(f"--max-height is {args.max_height}: give 32 or more")
-    if not 0 <= args.seed < 2**31:
-        raise InputError(f"--seed is {args.seed}: give a whole number from 0 to 2147483647")
-    _config(args)
-
-
-def _segmenter(args: argparse.Namespace) -> Segmenter:
-    if args.threads > 0:
-        torch.set_num_threads(args.threads)
-    segmenter = Segmenter.from_pretrained(args.backbone, args.weights, _config(args), args.device, args.autocast)
-    if args.no_refinement:
-        segmenter.refinement = None
-    return segmenter
-
-
-def _settings(args: argparse.Namespace, segmenter: Segmenter) -> dict:
-    """Everything that decides the masks."""
-    return {
-        "preset": args.preset,
-        "backbone": args.backbone,
-        "weights": [str(w) for w in args.weights] or "bundled or ImageNet",
-        "output": "refinement" if segmenter.refinement else "D only",
-        "device": segmenter.device.type,
-        "autocast": args.autocast,
-        "seed": args.seed,
-        "max_height": args.max_height,
-        **asdict(segmenter.config),
-    }
-
-
-def _announce(segmenter: Segmenter, args: argparse.Namespace) -> None:
-    print(f"vosedu: {args.backbone} on {machine(segmenter.device)}, preset {args.preset}", file=sys.stderr)
-    if segmenter.refinement is None and not args.no_refinement:
-        print("vosedu: no refinement weights for this backbone, so masks come from the target model alone "
-              "(the paper's D-only); give R with --weights", file=sys.stderr)
-
-
-def _stages(video: Video) -> str:
-    return ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in video.stopwatch.seconds().items())
+def _stages(stages: dict[str, float]) -> str:
+    return ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in stages.items())
 
 
 # --- segment
 
 
-def segment_video(
-    segmenter: Segmenter,
-    source: FrameSource,
-    given: np.ndarray,
-    labels: np.ndarray,
-    out: Path,
-    drawing: OverlayWriter | None,
-    seed: int = 0,
-    each: Callable[[Video, np.ndarray, np.ndarray], None] = lambda *_: None,
-) -> Video:
-    """Segment a video from its first frame on and write one mask a frame while computing goes on.
-
-    Args:
-        source: of the frames.
-        given: the first frame's ids at the video's own size.
-        labels: the same at `source.working_size`.
-        out: folder of the masks, `<frame name>.png`, at the video's own size.
-        drawing: takes the overlay of every frame.
-        each: called after every frame with the video's state, the frame and its ids (h, w).
-
-    Returns:
-        the state after the last frame.
-    """
-    video = None
-    with BackgroundWriter() as writer, closing(prefetch(source)) as frames:
-        for name, frame in frames:
-            if video is None:
-                video, answer, full = segmenter.start(frame, labels, seed), labels, given
-            else:
-                answer = video.step(frame).cpu().numpy()
-                full = answer if answer.shape == source.size else video.enlarged(source.size)
-            writer.submit(write_mask, out / f"{name}.png", full)
-            if drawing:
-                writer.submit(drawing.add, overlay(frame, answer))
-            each(video, frame, answer)
-    return video
-
-
 def segment(args: argparse.Namespace) -> int:
-    """Segment one video from the mask of its first frame."""
-    _check_flags(args)
+    """Segment one video from the mask of its first frame; run again, it goes on from where it was cut off."""
+    recorded = None
+    if args.recorded:
+        recorded = runs.read_notes(args.recorded)
+        args = from_run(args, recorded, build_parser())
+    elif args.input is None or args.masks is None:
+        raise InputError("give a video and --masks FIRST.png, or --from run.json")
+    check_flags(args)
+    if not args.checkpoint >= 0:
+        raise InputError(f"--checkpoint is {args.checkpoint}: give seconds, 0 or more")
     source = FrameSource(args.input, args.max_height)
     given = read_mask(args.masks, source.size)
     check_first_mask(given, args.masks)
     labels = to_size(given, source.working_size)
     check_first_mask(labels, f"{args.masks} at {source.working_size[0]} rows")
     out = args.out or Path(f"{args.input.stem}-masks")
-    segmenter = _segmenter(args)
-    make_folder(out)
-    _announce(segmenter, args)
-    began, pictures, count = time.perf_counter(), [], 0
+    segmenter = make_segmenter(args)
+    notes = {
+        "input": str(args.input.resolve()), "masks": str(args.masks.resolve()), "settings": settings_of(args, segmenter),
+        "sha256": {
+            "input": runs.digest(source.files), "masks": runs.digest([args.masks]),
+            "weights": {file.name: runs.digest([file]) for file in weight_files(args.backbone, args.weights)},
+        },
+        "versions": versions(), "machine": machine(segmenter.device), "threads": torch.get_num_threads(), "finished": False,
+    }
+    if recorded:
+        runs.check_repeats(args.recorded, recorded, notes)
+    begun = runs.begin(make_folder(out), notes)
+    announce(segmenter, args)
+    for other, where in ((begun, out / runs.NOTES), (recorded, args.recorded)):
+        if other and (differing := runs.elsewhere(other, notes)):
+            print(f"vosedu: {where} was written with {differing}: masks may differ in places", file=sys.stderr)
+    notes = {**begun, **_run(args, segmenter, source, given, labels, out, begun)}
+    print(f"{notes['frames']} frames, {notes['objects']} object{'s' * (notes['objects'] > 1)}, "
+          f"{notes['frames'] / notes['seconds']:.1f} frames per second including decoding and writing\n"
+          f"seconds by stage: {_stages(notes['stages'])}\nmasks in {out}{f', overlay {args.overlay}' if args.overlay else ''}")
+    if source.is_video and source.count not in (None, notes["frames"]):
+        print(f"vosedu: the container says {source.count} frames, {notes['frames']} could be decoded", file=sys.stderr)
+    if recorded and recorded["finished"]:
+        same = recorded["sha256"].get("output") == notes["sha256"]["output"]
+        print(f"masks {'are bit for bit those' if same else 'DIFFER from those'} of {args.recorded}")
+        return 0 if same else 1
+    return 0
 
-    def each(_video: Video, frame: np.ndarray, answer: np.ndarray) -> None:
+
+def _run(
+    args: argparse.Namespace, segmenter: Segmenter, source: FrameSource, given: np.ndarray, labels: np.ndarray, out: Path,
+    begun: dict,
+) -> dict:
+    """Segment, or only redraw what is finished; returns what run.json says at the end of a run, and writes it."""
+    pictures, count = [], 0
+
+    def each(video: Video | None, frame: np.ndarray, answer: np.ndarray) -> None:
         nonlocal count
-        if args.sheet and count % max(1, (source.count or 100) // 8) == 0 and len(pictures) < 8:
+        index = video.frame_index if video else count
+        if args.sheet and index % max(1, (source.count or 100) // 8) == 0 and len(pictures) < 8:
             pictures.append(overlay(frame, answer))
-        count += 1
-        bar.update()
+        bar.update(index + 1 - count)
+        count = index + 1
 
+    checkpoint, found, shown = runs.Checkpoint(out, args.checkpoint), {}, bool(args.overlay or args.sheet)
     with ExitStack() as stack:
         drawing = args.overlay and stack.enter_context(OverlayWriter(args.overlay, source.fps, source.working_size))
         bar = stack.enter_context(tqdm(total=source.count, unit="frame", disable=args.quiet, file=sys.stderr))
-        video = segment_video(segmenter, source, given, labels, out, drawing, args.seed, each)
+        if not runs.complete(out, begun, source):
+            video = segment_video(segmenter, source, given, labels, out, drawing, args.seed, each, checkpoint, shown)
+            found = runs.end(out, begun, source, video, checkpoint)
+        elif shown:
+            runs.redraw(source, out, begun["frames"], drawing, each)
+        else:
+            print(f"vosedu: {out} holds all masks of this very run already: nothing to do", file=sys.stderr)
     if args.sheet:
         make_folder(args.sheet.parent)
         with atomic(args.sheet) as temporary:
-            cv2.imwrite(str(temporary), contact_sheet(pictures)[..., ::-1])
-    seconds = time.perf_counter() - began
-    write_json(out / "run.json", {
-        "input": str(args.input), "masks": str(args.masks), "frames": count, "objects": len(video.ids),
-        "settings": _settings(args, segmenter), "versions": versions(),
-        "machine": machine(segmenter.device), "seconds": seconds, "stages": video.stopwatch.seconds(),
-    })
-    print(f"{count} frames, {len(video.ids)} object{'s' * (len(video.ids) > 1)}, {count / seconds:.1f} frames per second "
-          f"including decoding and writing\nseconds by stage: {_stages(video)}\nmasks in {out}"
-          + (f", overlay {args.overlay}" if args.overlay else ""))
-    return 0
+            Image.fromarray(contact_sheet(pictures)).save(temporary)
+    return found
 
 
 # --- evaluate
@@ -222,7 +118,7 @@ def segment(args: argparse.Namespace) -> int:
 
 def evaluate(args: argparse.Namespace) -> int:
     """Run and score a data set, or score existing results."""
-    _check_flags(args)
+    check_flags(args)
     names = [s for s in (args.sequences or "").split(",") if s]
     sequences = datasets.load(args.dataset, args.root, args.split, names)
     if args.json:
@@ -230,11 +126,11 @@ def evaluate(args: argparse.Namespace) -> int:
     scorers, seconds, frames = {}, {}, {s.name: len(s.frame_names) for s in sequences}
     segmenter, settings = None, {"results": str(args.results)}
     if args.results is None:
-        segmenter = _segmenter(args)
-        settings = {"dataset": args.dataset, **_settings(args, segmenter)}
+        segmenter = make_segmenter(args)
+        settings = {"dataset": args.dataset, **settings_of(args, segmenter)}
         if args.out is not None:
             claim(make_folder(args.out), settings)
-        _announce(segmenter, args)
+        announce(segmenter, args)
     with tqdm(total=sum(frames.values()), unit="frame", disable=args.quiet, file=sys.stderr) as bar:
         for sequence in sequences:
             bar.set_description(sequence.name)
@@ -254,25 +150,10 @@ def evaluate(args: argparse.Namespace) -> int:
     result["config"], result["versions"] = settings, versions()
     if segmenter:
         result["machine"] = machine(segmenter.device)
-    print(_table(result))
+    print(table(result))
     if args.json:
         write_json(args.json, result)
     return 0
-
-
-def _table(result: dict) -> str:
-    width = max(len("sequence"), *(len(name) for name in result["sequences"]))
-    rows = [f"{'sequence':<{width}}  frames  objects      J      F    J&F"]
-    for name, row in result["sequences"].items():
-        rows.append(f"{name:<{width}}  {row['frames']:6d}  {row['objects']:7d}  "
-                    f"{row['J_mean']:.3f}  {row['F_mean']:.3f}  {row['JF_mean']:.3f}")
-    j, f = result["J"], result["F"]
-    rows.append(f"{'mean':<{width}}  {'':6}  {'':7}  {j['mean']:.3f}  {f['mean']:.3f}  {result['JF_mean']:.3f}")
-    rows.append(f"J recall {j['recall']:.3f} decay {j['decay']:.3f}, F recall {f['recall']:.3f} decay {f['decay']:.3f}"
-                + (f", {result['fps']:.2f} frames per second" if result["fps"] else ""))
-    if "youtube_vos" in result:
-        rows.append(", ".join(f"{key} {value:.3f}" for key, value in result["youtube_vos"].items()))
-    return "\n".join(rows)
 
 
 # --- Table 1
@@ -280,13 +161,13 @@ def _table(result: dict) -> str:
 
 def table1(args: argparse.Namespace) -> int:
     """The ablation of Table 1 on a data set: one R, one evaluation, rows that differ in what the table says."""
-    _check_flags(args)
+    check_flags(args)
     names = [s for s in (args.sequences or "").split(",") if s]
     sequences = datasets.load(args.dataset, args.root, args.split, names)
-    segmenter = _segmenter(args)
+    segmenter = make_segmenter(args)
     if segmenter.refinement is None:
         raise InputError(f"Table 1 needs a refinement network for {args.backbone}: give it with --weights")
-    best, fast = segmenter.config, replace(PRESETS["fast"], **_departures(segmenter.config))
+    best, fast = segmenter.config, replace(PRESETS["fast"], **departures(segmenter.config))
     alone = copy.copy(segmenter)
     alone.refinement, alone.config = None, replace(best, cg_update=0)
     rows = {"D-only": alone, "Ours - no update": _with(segmenter, replace(best, cg_update=0)), "Ours": segmenter,
@@ -301,13 +182,13 @@ def table1(args: argparse.Namespace) -> int:
         if unknown:
             raise InputError(f"no row '{unknown[0]}' in the table: choose of {', '.join(rows)}; Base net needs --base")
         rows = {row: engine for row, engine in rows.items() if row in chosen}
-    _announce(segmenter, args)
+    announce(segmenter, args)
     frames, results = {s.name: len(s.frame_names) for s in sequences}, {}
     make_folder(args.out)
     with tqdm(total=sum(frames.values()) * len(rows), unit="frame", disable=args.quiet, file=sys.stderr) as bar:
         for row, engine in rows.items():
             folder, scorers, seconds = args.out / row.replace(" ", "-"), {}, 0.0
-            claim(make_folder(folder), {"dataset": args.dataset, "row": row, **_settings(args, segmenter),
+            claim(make_folder(folder), {"dataset": args.dataset, "row": row, **settings_of(args, segmenter),
                                          **(asdict(engine.config) if isinstance(engine, Segmenter) else {})})
             for sequence in sequences:
                 bar.set_description(f"{row}, {sequence.name}")
@@ -319,7 +200,7 @@ def table1(args: argparse.Namespace) -> int:
     print(f"{'version':<18}      J      F    J&F    frames per second")
     for row, result in results.items():
         print(f"{row:<18}  {result['J']['mean']:.3f}  {result['F']['mean']:.3f}  {result['JF_mean']:.3f}  {result['fps']:6.2f}")
-    write_json(args.out / "table1.json", {"rows": results, "settings": _settings(args, segmenter), "versions": versions(),
+    write_json(args.out / "table1.json", {"rows": results, "settings": settings_of(args, segmenter), "versions": versions(),
                                            "machine": machine(segmenter.device)})
     return 0
 
@@ -330,64 +211,7 @@ def _with(segmenter: Segmenter, config: Config) -> Segmenter:
     return changed
 
 
-def _departures(config: Config) -> dict:
-    """The fields in which a configuration departs from PAPER and which FAST does not set itself."""
-    paper, fast = asdict(PRESETS["paper"]), asdict(PRESETS["fast"])
-    return {k: v for k, v in asdict(config).items() if v != paper[k] and fast[k] == paper[k]}
-
-
-# --- doctor, settings
-
-
-def doctor(args: argparse.Namespace) -> int:
-    """Check this machine, a line an item; exit status 1 where something is missing."""
-    fine = True
-
-    def line(good: bool, text: str, remedy: str = "") -> None:
-        nonlocal fine
-        fine &= good
-        print(f"{'ok     ' if good else 'missing'}  {text}" + (f": {remedy}" if remedy and not good else ""))
-
-    line(sys.version_info >= (3, 10), f"Python {platform.python_version()}", "install Python 3.10 or newer")
-    line(True, ", ".join(f"{k} {v}" for k, v in versions().items() if k != "python"))
-    line(True, f"device {pick_device()} ({machine(pick_device())}); CUDA {'there' if torch.cuda.is_available() else 'absent'}, "
-               f"MPS {'there' if torch.backends.mps.is_available() else 'absent'}")
-    line(BUNDLED.is_file(), f"bundled weights {BUNDLED}", "restore data/weights from the repository")
-    cache = Path(torch.hub.get_dir()) / "checkpoints"
-    cached = sorted({n for n in RESNETS for _ in cache.glob(f"{n}-*.pth")}) if cache.is_dir() else []
-    line(True, f"ImageNet weights in {cache}: {', '.join(cached) or 'none; fetched when a ResNet is first asked for'}")
-    try:
-        line(True, f"bundled scenes: {', '.join(datasets.scene_notes())}")
-    except InputError as error:
-        line(False, str(error))
-    for folder in (Path.cwd(), Path(tempfile.gettempdir())):
-        line(os.access(folder, os.W_OK), f"write access to {folder}", "choose other folders with --out")
-    try:
-        score, seconds = self_test()
-        line(score > 0.8, f"self-test: J {score:.2f} on a moving disk, {seconds:.1f} s", "reinstall, and report this line")
-    except InputError as error:
-        line(False, f"self-test: {error}")
-    return 0 if fine else 1
-
-
-def self_test() -> tuple[float, float]:
-    """Segment five frames of a textured disk that moves over a textured ground; mean J, and seconds."""
-    rng = np.random.default_rng(0)
-
-    def texture(colour: tuple[int, int, int]) -> np.ndarray:
-        noise = cv2.resize(rng.normal(0, 40, (12, 16)).astype(np.float32), (256, 192), interpolation=cv2.INTER_CUBIC)
-        return np.clip(np.array(colour) + noise[..., None], 0, 255).astype(np.uint8)
-
-    ground, disk, scores, began = texture((90, 120, 60)), texture((190, 70, 50)), [], time.perf_counter()
-    segmenter, video = Segmenter.from_pretrained(config=replace(PRESETS["fast"], samples=6)), None
-    for t in range(5):
-        mask = cv2.circle(np.zeros((192, 256), np.uint8), (80 + 10 * t, 90 + 3 * t), 40, 1, -1)
-        frame = np.where(mask[..., None] > 0, np.roll(disk, 10 * t, 1), ground)
-        if video is None:
-            video = segmenter.start(frame, mask)
-        else:
-            scores.append(metrics.jaccard(video.step(frame).cpu().numpy(), mask))
-    return float(np.mean(scores)), time.perf_counter() - began
+# --- demo, distill, train
 
 
 def demo(args: argparse.Namespace) -> int:
@@ -419,6 +243,15 @@ def distill(args: argparse.Namespace) -> int:
     return 0
 
 
+def fetch(args: argparse.Namespace) -> int:
+    """Fetch a data set from its authors; run again, it goes on from where it was cut off."""
+    out = args.out or Path(args.dataset)
+    sha256 = download.download(args.dataset, out, args.quiet)
+    print(f"{out}: {args.dataset}, from an archive of SHA-256 {sha256}\n"
+          f"next: python -m vosedu evaluate {args.dataset} --root {out}")
+    return 0
+
+
 DAVIS_TIMES = 8
 """Passes through DAVIS 2017 for one through YouTube-VOS (Section 3.3)."""
 
@@ -426,7 +259,7 @@ DAVIS_TIMES = 8
 def train(args: argparse.Namespace) -> int:
     """Train R for a backbone (Section 3.3), or something in its place; resumes from OUT. Under torchrun several processes
     share each batch."""
-    _check_flags(args)
+    check_flags(args)
     for name, least in (("steps", 1), ("batch", 1), ("height", 64), ("workers", 0)):
         if getattr(args, name) < least:
             raise InputError(f"--{name} is {getattr(args, name)}: give {least} or more")
@@ -443,7 +276,7 @@ def train(args: argparse.Namespace) -> int:
     if args.base_net + args.fine_tune + args.tune_backbone > 1:
         raise InputError("--base-net, --fine-tune and --tune-backbone are three different runs: give one of them")
     joined = training.join_processes(pick_device(args.device))
-    segmenter = _segmenter(args)
+    segmenter = make_segmenter(args)
     # the segmenter has its batch normalisation folded away; what is trained on and written out has not
     backbone, refinement, readout = load_pretrained(args.backbone, args.weights)
     if args.fine_tune and refinement is None:
@@ -511,14 +344,18 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     p = commands.add_parser("segment", help="segment one video", description=segment.__doc__)
-    p.add_argument("input", type=Path, metavar="INPUT", help="a video file, or a folder of frames")
-    p.add_argument("--masks", type=Path, required=True, metavar="FIRST.png",
+    p.add_argument("input", type=Path, nargs="?", metavar="INPUT", help="a video file, or a folder of frames")
+    p.add_argument("--masks", type=Path, metavar="FIRST.png",
                    help="index PNG of the first frame: 0 background, else object ids; 0 and 255 alone are one object")
+    p.add_argument("--from", type=Path, dest="recorded", metavar="run.json", help="repeat a run, in place of INPUT, --masks "
+                   "and settings, and compare its masks")
     p.add_argument("--out", type=Path, metavar="DIR", help="for one palette PNG a frame (default INPUT-masks)")
+    p.add_argument("--checkpoint", type=float, default=10.0, metavar="SECONDS",
+                   help="between two checkpoints in DIR, from which the same command goes on (default 10; 0: every frame)")
     p.add_argument("--overlay", type=Path, metavar="FILE.mp4", help="also write a video with the objects tinted")
     p.add_argument("--sheet", type=Path, metavar="FILE.png", help="also write eight overlays as one picture")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
-    _add_engine_flags(p)
+    add_engine_flags(p)
     p.set_defaults(run=segment)
 
     p = commands.add_parser("evaluate", help="score a data set", description=evaluate.__doc__)
@@ -530,7 +367,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--results", type=Path, metavar="DIR", help="score the masks in DIR/<sequence> and run nothing")
     p.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
-    _add_engine_flags(p)
+    add_engine_flags(p)
     p.set_defaults(run=evaluate)
 
     p = commands.add_parser("table1", help="the paper's ablation", description=table1.__doc__)
@@ -543,7 +380,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--sequences", metavar="A,B", help="only these")
     p.add_argument("--split", default="val", help="default val")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
-    _add_engine_flags(p)
+    add_engine_flags(p)
     p.set_defaults(run=table1)
 
     p = commands.add_parser("demo", help="segment a bundled scene", description=demo.__doc__)
@@ -571,7 +408,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--tune-backbone", action="store_true", help="train the backbone instead, so that D generalises; R then "
                    "needs --fine-tune")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
-    _add_engine_flags(p)
+    add_engine_flags(p)
     p.set_defaults(run=train)
 
     p = commands.add_parser("distill", help="make a compact backbone", description=distill.__doc__)
@@ -595,6 +432,12 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--quiet", action="store_true", help="no progress bar")
     p.set_defaults(run=measure)
 
+    p = commands.add_parser("download", help="fetch a data set", description=fetch.__doc__)
+    p.add_argument("dataset", help=", ".join(download.ARCHIVES))
+    p.add_argument("--out", type=Path, metavar="DIR", help="folder to make (default: the data set's name)")
+    p.add_argument("--quiet", action="store_true", help="no progress bar")
+    p.set_defaults(run=fetch)
+
     p = commands.add_parser("doctor", help="check this machine", description=doctor.__doc__)
     p.set_defaults(run=doctor)
     p = commands.add_parser("settings", help="list every setting and preset")
@@ -610,9 +453,13 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         print(f"vosedu: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"vosedu: {file_error(error)}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
-        print("vosedu: stopped; finished masks are whole and kept, and evaluate with --out goes on from there", file=sys.stderr)
+        print("vosedu: stopped; what is finished is whole and kept, and the same command goes on from there (evaluate: with "
+              "--out)", file=sys.stderr)
         return 130
     except torch.OutOfMemoryError:
-        print("vosedu: the device ran out of memory: use --max-height 480, or --device cpu", file=sys.stderr)
+        print("vosedu: the device ran out of memory: use a smaller --batch or --height, or --device cpu", file=sys.stderr)
         return 2

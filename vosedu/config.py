@@ -3,7 +3,7 @@
 Command-line flags and widget ranges are made from these fields; a help text here is the help text there.
 """
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 
 from .errors import InputError
 
@@ -96,3 +96,9 @@ def describe() -> str:
         values = "".join(f"{getattr(p, f.name)!s:>9}" for p in (PAPER, FAST, BEST))
         rows.append(f"{f.name:<17}{values}  {f.metadata['source']}: {f.metadata['help']}")
     return "\n".join(rows)
+
+
+def departures(config: Config) -> dict:
+    """The fields in which a configuration departs from PAPER and which FAST does not set itself."""
+    paper, fast = asdict(PAPER), asdict(FAST)
+    return {name: value for name, value in asdict(config).items() if value != paper[name] and fast[name] == paper[name]}

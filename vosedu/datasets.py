@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import InputError
+from .files import read_json
 from .video import image_files, natural_key, read_mask
 
 SCENES = Path(__file__).resolve().parent.parent / "data" / "scenes"
@@ -101,12 +102,16 @@ def load(name: str, root: Path, split: str = "val", sequences: Many[str] = ()) -
     for folder in (frames, masks):
         if not folder.is_dir():
             raise InputError(f"{name} needs the folder {folder}, which is not there: check --root")
-    found = [p.name for p in frames.iterdir() if p.is_dir() and (masks / p.name).is_dir()]
+    found = there = [p.name for p in frames.iterdir() if p.is_dir() and (masks / p.name).is_dir()]
     if name == "scenes":
         found = list(scene_notes())
     listed = root / "ImageSets" / name.removeprefix("davis") / f"{split}.txt"
+    if name == "davis2016" and not listed.is_file():
+        listed = root / "ImageSets" / "480p" / f"{split}.txt"  # the archive of 2016: frame and mask paths, a line a frame
     if name.startswith("davis") and listed.is_file():
-        found = listed.read_text().split()
+        text = listed.read_text(encoding="utf-8", errors="replace")
+        lines = [line.split()[0] for line in text.splitlines() if line.strip()]
+        found = list(dict.fromkeys(line.split("/")[-2] if "/" in line else line for line in lines))
     elif name.startswith("davis") and (root / "ImageSets").is_dir() and split != "val":
         raise InputError(f"no list of sequences at {listed}: check --split")
     unknown = [s for s in sequences if s not in found]
@@ -116,6 +121,9 @@ def load(name: str, root: Path, split: str = "val", sequences: Many[str] = ()) -
     chosen = list(sequences) or sorted(found, key=natural_key)
     if not chosen:
         raise InputError(f"no sequence has both frames below {frames} and masks below {masks}: check --root")
+    absent = [s for s in chosen if s not in there]
+    if absent:
+        raise InputError(f"there is no folder {absent[0]!r} in {frames} or in {masks}: check --root and {listed.parent}")
     seen = _seen_classes(root) if name == "ytvos" else {}
     davis = name in ("davis2016", "davis2017")
     notes = scene_notes() if name == "scenes" else {}
@@ -130,9 +138,12 @@ def _seen_classes(split: Path) -> dict[str, dict[int, bool]]:
     paths = split / "meta.json", split.parent / "train" / "meta.json"
     if not all(path.is_file() for path in paths):
         return {}
-    here, train = (json.loads(path.read_text(encoding="utf-8"))["videos"] for path in paths)
-    trained = {o["category"] for video in train.values() for o in video["objects"].values()}
-    return {v: {int(i): o["category"] in trained for i, o in d["objects"].items()} for v, d in here.items()}
+    here, train = map(read_json, paths)
+    try:
+        trained = {o["category"] for video in train["videos"].values() for o in video["objects"].values()}
+        return {v: {int(i): o["category"] in trained for i, o in d["objects"].items()} for v, d in here["videos"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise InputError(f"{paths[0]} or {paths[1]} is damaged: take it from YouTube-VOS again, or delete it") from None
 
 
 def scene_notes() -> dict[str, dict]:

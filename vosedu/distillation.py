@@ -20,7 +20,7 @@ from tqdm import tqdm
 from .clips import recolour
 from .errors import InputError
 from .features import Backbone, build_backbone
-from .video import atomic
+from .files import atomic
 
 DEPTHS = (1, 2, 3, 4)
 DEPTH_WEIGHTS = (0.5, 0.75, 2.0, 0.75)

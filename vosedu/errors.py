@@ -1,4 +1,10 @@
-"""The one exception a user is meant to read."""
+"""The one exception a user is meant to read, and what becomes one."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
 
 
 class InputError(Exception):
@@ -7,3 +13,31 @@ class InputError(Exception):
     The message is one line: what is wrong, where, and the remedy. The command line prints it after ``vosedu:`` and
     exits with status 2; from Python it arrives as this exception.
     """
+
+
+def file_error(error: OSError) -> InputError:
+    """What the system says of a file or folder, as one line with a remedy."""
+    where = error.filename or "the output folder"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return InputError(f"cannot write to {where} ({error.strerror}): free some space or choose another --out, then run "
+                          "the same command again")
+    return InputError(f"{where}: {error.strerror or error}: check the path and its permissions")
+
+
+HEIGHTS = (1440, 1080, 720, 480, 360, 240, 120)
+
+
+@contextmanager
+def out_of_memory(size: tuple[int, int]) -> Iterator[None]:
+    """Turn the device's running out of memory on frames of `size` (h, w) into the setting that asks for less.
+
+    What a frame needs goes with its area, so the message says what part of it the next lower height takes.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        lower = next((h for h in HEIGHTS if h < size[0]), None)
+        remedy = "use --device cpu"
+        if lower:
+            remedy = f"use --max-height {lower} ({(lower / size[0]) ** 2:.0%} of that) and another --out, or --device cpu"
+        raise InputError(f"the device ran out of memory on frames of {size[1]}x{size[0]}: {remedy}") from None

@@ -1,6 +1,5 @@
 """Run an engine over annotated sequences and score it: what `evaluate` and `table1` share. Resumable by sequence."""
 
-import json
 import time
 from contextlib import closing
 from pathlib import Path
@@ -11,18 +10,13 @@ from tqdm import tqdm
 
 from .baselines import BaseSegmenter
 from .datasets import Sequence
-from .errors import InputError
+from .errors import InputError, out_of_memory
+from .files import make_folder, read_json, sweep, write_json
 from .metrics import SequenceScorer
 from .segmenter import Segmenter
-from .video import BackgroundWriter, FrameSource, atomic, make_folder, prefetch, read_mask, write_mask
+from .video import BackgroundWriter, FrameSource, prefetch, read_mask, write_mask
 
 Engine = Segmenter | BaseSegmenter
-
-
-def write_json(path: Path, content: dict) -> None:
-    """Write JSON, whole or not at all."""
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def to_size(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -55,9 +49,9 @@ def run_sequence(
     entries = sequence.entries()
     scorer = _scorer(sequence, entries)
     if folder is not None:
-        make_folder(folder)
+        sweep(make_folder(folder))
     video, began = None, time.perf_counter()
-    with BackgroundWriter() as writer, closing(prefetch(source)) as frames:
+    with out_of_memory(source.working_size), BackgroundWriter() as writer, closing(prefetch(source)) as frames:
         for index, (name, frame) in enumerate(frames):
             new = entries.get(index)
             if new is not None and new.shape != source.size:
@@ -121,6 +115,8 @@ def resumable_sequence(
         if bar is not None:
             bar.update(len(sequence.frame_names))
         return _restore(done, sequence)
+    if out:
+        sweep(out, sequence.name)
     scorer, took = run_sequence(engine, sequence, max_height, seed, out and out / sequence.name, bar)
     if done:
         write_json(done, {"seconds": took, "J": scorer.j, "F": scorer.f})
@@ -135,7 +131,7 @@ def claim(out: Path, settings: dict) -> None:
     """
     path = out / "settings.json"
     if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = read_json(path)
         differing = [k for k in settings if before.get(k) != settings[k]]
         if differing:
             k = differing[0]
@@ -146,7 +142,32 @@ def claim(out: Path, settings: dict) -> None:
 
 
 def _restore(path: Path, sequence: Sequence) -> tuple[SequenceScorer, float]:
-    saved = json.loads(path.read_text(encoding="utf-8"))
-    scorer = SequenceScorer({int(i): 0 for i in saved["J"]}, len(sequence.frame_names), sequence.drop_last)
-    scorer.j, scorer.f = ({int(i): v for i, v in saved[m].items()} for m in "JF")
-    return scorer, saved["seconds"]
+    saved = read_json(path)
+    try:
+        j, f = ({int(i): [float(v) for v in values] for i, values in saved[m].items()} for m in "JF")
+        seconds = float(saved["seconds"])
+        if {i: len(values) for i, values in j.items()} != {i: len(values) for i, values in f.items()}:
+            raise ValueError
+        if not all(0 <= v <= 1 for values in (*j.values(), *f.values()) for v in values):
+            raise ValueError
+    except (KeyError, AttributeError, TypeError, ValueError):
+        raise InputError(f"{path} does not hold the scores of a sequence: delete it, and run again") from None
+    scorer = SequenceScorer(dict.fromkeys(j, 0), len(sequence.frame_names), sequence.drop_last)
+    scorer.j, scorer.f = j, f
+    return scorer, seconds
+
+
+def table(result: dict) -> str:
+    """What `metrics.report` found, as lines for the screen."""
+    width = max(len("sequence"), *(len(name) for name in result["sequences"]))
+    rows = [f"{'sequence':<{width}}  frames  objects      J      F    J&F"]
+    for name, row in result["sequences"].items():
+        rows.append(f"{name:<{width}}  {row['frames']:6d}  {row['objects']:7d}  "
+                    f"{row['J_mean']:.3f}  {row['F_mean']:.3f}  {row['JF_mean']:.3f}")
+    j, f = result["J"], result["F"]
+    rows.append(f"{'mean':<{width}}  {'':6}  {'':7}  {j['mean']:.3f}  {f['mean']:.3f}  {result['JF_mean']:.3f}")
+    rows.append(f"J recall {j['recall']:.3f} decay {j['decay']:.3f}, F recall {f['recall']:.3f} decay {f['decay']:.3f}"
+                + (f", {result['fps']:.2f} frames per second" if result["fps"] else ""))
+    if "youtube_vos" in result:
+        rows.append(", ".join(f"{key} {value:.3f}" for key, value in result["youtube_vos"].items()))
+    return "\n".join(rows)

@@ -94,3 +94,17 @@ class Memory:
         self.gamma = torch.cat([self.gamma, other.gamma])
         self.newest = torch.cat([self.newest, other.newest])
         self.filled = max(self.filled, other.filled)
+
+    def state(self) -> dict[str, Tensor]:
+        """The slots in use and what weighs them: with the arguments of the constructor, all there is."""
+        projected, normal, gamma = self.samples()
+        parts = {f"normal.{name}": part for name, part in normal._asdict().items()}
+        return {"first": torch.tensor(self.first), "projected": projected, "gamma": gamma, "newest": self.newest, **parts}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Tensor], capacity: int, learning_rate: float, first_share: float) -> "Memory":
+        """The memory whose `state()` was taken; the other arguments as in the constructor."""
+        normal = NormalForm(*(state[f"normal.{name}"] for name in NormalForm._fields))
+        memory = cls(state["projected"], normal, state["gamma"], capacity, learning_rate, first_share)
+        memory.first, memory.newest = int(state["first"]), state["newest"]
+        return memory

@@ -200,6 +200,20 @@ class Segmenter:
         video.add(frame, labels)
         return video
 
+    def restore(self, state: dict[str, Tensor]) -> "Video":
+        """The video whose `Video.state()` was taken: its next step gives the same bits, on the same device and threads.
+
+        Its `labels`, `scores` and `probabilities` come with that step.
+        """
+        state = {name: part.to(self.device) for name, part in state.items()}
+        video, c = Video(self, tuple(state["size"].tolist()), int(state["seed"])), self.config
+        video.ids, video.frame_index = state["ids"].tolist(), int(state["frame_index"])
+        video.model = TargetModel(*(state[f"model.{name}"] for name in TargetModel.__dataclass_fields__))
+        parts = {name.removeprefix("memory."): part for name, part in state.items() if name.startswith("memory.")}
+        video.memory = Memory.from_state(parts, c.capacity, c.learning_rate, c.first_share)
+        video._present = state.get("present")
+        return video
+
     def first_frame(
         self, frame: np.ndarray, mask: np.ndarray, seed: int | tuple[int, ...] = 0, watch: "Stopwatch | None" = None
     ) -> "FirstFrame":
@@ -353,6 +367,16 @@ class Video:
                     self._update()
         return self.labels
 
+    def state(self) -> dict[str, Tensor]:
+        """All that later steps depend on besides the segmenter, copied to the CPU; `Segmenter.restore` takes it."""
+        numbers = {"size": self.size, "seed": self.seed, "ids": self.ids, "frame_index": self.frame_index}
+        parts = {name: torch.tensor(value) for name, value in numbers.items()}
+        parts |= {f"model.{name}": getattr(self.model, name) for name in TargetModel.__dataclass_fields__}
+        parts |= {f"memory.{name}": part for name, part in self.memory.state().items()}
+        if self._present is not None:
+            parts["present"] = self._present
+        return {name: part.to("cpu", copy=True).contiguous() for name, part in parts.items()}
+
     def enlarged(self, size: tuple[int, int], given: np.ndarray | None = None) -> np.ndarray:
         """The last frame's answer at another size, on the host: uint8 (H, W).
 
@@ -360,7 +384,10 @@ class Video:
             size: (H, W), such as that of a video whose frames were shrunk before they came here.
             given: (H, W) ids that overrule it where they are not 0, such as those of objects that have just entered.
         """
-        found = labels_at(self.probabilities, self.ids[: len(self.probabilities) - 1], size).cpu().numpy()
+        if size == self.size:
+            found = self.labels.cpu().numpy()
+        else:
+            found = labels_at(self.probabilities, self.ids[: len(self.probabilities) - 1], size).cpu().numpy()
         return found if given is None else np.where(given > 0, given, found).astype(np.uint8)
 
     def _remember(self, projected: Tensor, known: int) -> None:

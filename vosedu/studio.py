@@ -13,11 +13,12 @@ import numpy as np
 import traitlets
 
 from . import datasets
-from .cli import PRESETS, segment_video
 from .clips import lay
+from .config import PRESETS
 from .errors import InputError
 from .evaluation import to_size
 from .metrics import jaccard
+from .runs import segment_video
 from .segmenter import Segmenter
 from .video import FrameSource, OverlayWriter, check_first_mask, make_folder, overlay, read_mask, write_mask
 from .widgets import Player, jpeg

@@ -6,6 +6,7 @@ several processes see together what one would see.
 """
 
 import csv
+import io
 import math
 import os
 import time
@@ -26,11 +27,11 @@ from tqdm import tqdm
 from .clips import Clips
 from .errors import InputError
 from .features import TARGET_DEPTH
+from .files import atomic, sweep, write_bytes
 from .metrics import jaccard
 from .refinement import Refinement
 from .segmenter import Segmenter
 from .target_model import TargetModel
-from .video import atomic
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,13 @@ class Samples(Dataset):
         return source, index, np.stack([s.frame for s in shots]), np.stack([s.mask for s in shots])
 
 
+def serialise(content: dict) -> bytes:
+    """What `torch.save` would write; apart from writing, so that a full disk is the system's error and not PyTorch's."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
 class TargetModels:
     """D of each sequence's reference frame: learned when first asked for, then kept in files (Section 3.3).
 
@@ -107,8 +115,7 @@ class TargetModels:
             video = self.segmenter.start(*clips.reference(index))
             parts = {name: getattr(video.model, name).cpu() for name in TargetModel.__dataclass_fields__}
             self.folder.mkdir(parents=True, exist_ok=True)
-            with atomic(path) as temporary:
-                torch.save(parts, temporary)
+            write_bytes(path, serialise(parts))
         return TargetModel(**torch.load(path, map_location=device, weights_only=True))
 
 
@@ -168,6 +175,9 @@ class Training:
         if recipe.batch % self.processes:
             raise InputError(f"a batch of {recipe.batch} samples cannot be shared by {self.processes} processes: "
                              "give a multiple with --batch")
+        if self.rank == 0:  # the others wait for this process below, before they write anything
+            sweep(out)
+            sweep(out / "targets")
         self.samples = Samples(sources, recipe)
         self.models = TargetModels(segmenter, out / "targets")
         torch.manual_seed(recipe.seed)
@@ -183,7 +193,11 @@ class Training:
             self._load()
 
     def _load(self) -> None:
-        state = torch.load(self.checkpoint, map_location=self.segmenter.device, weights_only=True)
+        try:
+            state = torch.load(self.checkpoint, map_location=self.segmenter.device, weights_only=True)
+            state["network"], state["optimiser"], state["recipe"].keys(), int(state["step"])
+        except Exception as error:  # torch.load has no error type of its own
+            raise InputError(f"{self.checkpoint} cannot be read ({type(error).__name__}): delete it to begin again") from None
         if state["recipe"] != asdict(self.recipe):
             k = next(k for k, v in asdict(self.recipe).items() if state["recipe"].get(k) != v)
             raise InputError(f"{self.checkpoint} was begun with {k} {state['recipe'].get(k)}, and this run has "
@@ -196,8 +210,7 @@ class Training:
         """Write the checkpoint, whole or not at all."""
         state = {"step": self.step, "recipe": asdict(self.recipe), "network": self.network.state_dict(),
                  "optimiser": self.optimiser.state_dict()}
-        with atomic(self.checkpoint) as temporary:
-            torch.save(state, temporary)
+        write_bytes(self.checkpoint, serialise(state))
 
     def build(self) -> nn.Module:
         """The network that is trained, with random parameters."""
@@ -290,7 +303,7 @@ def train(
         every: steps between checkpoints.
         workers: processes that prepare samples.
         bar: progress bar to move on.
-        on_checkpoint: called after each checkpoint, in the first process.
+        on_checkpoint: called before each checkpoint is written, in the first process.
     """
     table = run.out / "training.csv"
     losses, began = [], time.monotonic()
@@ -306,11 +319,12 @@ def train(
         if run.rank == 0:
             rows = read_table(table, run.step)
             found = [run.step, np.mean(losses), *run.validate(held_out), time.monotonic() - began]
-            run.save()
+            # The checkpoint comes last: a run killed before it writes all of these again, and none is ever missing.
             with atomic(table) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows([COLUMNS, *rows, [f"{v:.8g}" for v in found]])
             draw_curves(table, run.out / "training.png")
             on_checkpoint(run)
+            run.save()
         losses = []
     return run.trained()
 

@@ -1,11 +1,12 @@
 """Frames in, masks and overlays out. Nothing here holds more than a few frames."""
 
 import contextlib
-import os
 import queue
 import re
-import tempfile
+import struct
 import threading
+import warnings
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -14,14 +15,21 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .errors import InputError
+from .errors import InputError, file_error
+from .files import atomic, make_folder, sweep
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MIN_OBJECT_PIXELS = 10
 MAX_PIXELS = 64_000_000
 """An image that declares more is refused before it is decoded."""
 
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow only warns here, and refuses from twice as many on; `_refuse_huge` does here
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+UNREADABLE = (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError,
+              OverflowError, struct.error, zlib.error, IndexError, KeyError, TypeError, AttributeError, MemoryError)
+"""What Pillow may raise on damaged files (benchmarks/faults.py)."""
+
 T = TypeVar("T")
 
 
@@ -41,7 +49,7 @@ DAVIS_PALETTE = _palette()
 
 def natural_key(name: str) -> list:
     """Sort key under which frame 9 comes before frame 10."""
-    return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", name)]
+    return [int(part) if part.isdecimal() else part.lower() for part in re.split(r"(\d+)", name)]
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -58,6 +66,7 @@ def read_image(path: Path) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
+            _refuse_huge(image, path)
             image.load()
             image = ImageOps.exif_transpose(image)
             if image.mode.startswith("I"):
@@ -65,10 +74,18 @@ def read_image(path: Path) -> np.ndarray:
             return np.array(image.convert("RGB"))  # a copy: PyTorch wants memory it may write
     except FileNotFoundError:
         raise InputError(f"no image at {path}: check the path") from None
-    except Image.DecompressionBombError:
-        raise InputError(f"{path} has more than {MAX_PIXELS} pixels: make it smaller") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({str(error)[:80]}): replace or remove this frame") from None
+    except UNREADABLE as error:
+        raise InputError(f"{path} cannot be read ({_short(error)}): replace or remove this frame") from None
+
+
+def _refuse_huge(image: Image.Image, path: Path) -> None:
+    """By the size that the header declares, before anything is decoded."""
+    if image.width * image.height > MAX_PIXELS:
+        raise InputError(f"{path} declares {image.width}x{image.height} pixels, and {MAX_PIXELS} are the most: make it smaller")
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:80] or type(error).__name__
 
 
 class FrameSource:
@@ -82,6 +99,7 @@ class FrameSource:
         max_height: taller frames are shrunk to this height, keeping their shape.
 
     Attributes:
+        files: the images in order, or the video file alone.
         size: (H, W) of the input.
         working_size: (h, w) of the frames given out.
         count: number of frames; for a video file only what the container says, so for progress bars alone.
@@ -93,13 +111,15 @@ class FrameSource:
 
     def __init__(self, path: Path, max_height: int | None = None):
         self.path = Path(path)
-        self.fps, self._files = 24.0, []
+        self.fps, self.is_video = 24.0, False
         if self.path.is_dir():
-            self._files = image_files(self.path)
-            if not self._files:
+            self.files = image_files(self.path)
+            if not self.files:
                 raise InputError(f"no frames in {self.path}: give a folder with {', '.join(IMAGES)} files, or a video")
-            self.count = len(self._files)
+            self._refuse_namesakes()
+            self.count = len(self.files)
         elif self.path.is_file():
+            self.files, self.is_video = [self.path], True
             capture = self._open()
             self.fps = capture.get(cv2.CAP_PROP_FPS)
             self.fps = self.fps if 0 < self.fps <= 1000 else 24.0
@@ -108,7 +128,7 @@ class FrameSource:
             capture.release()
         else:
             raise InputError(f"no such file or folder: {self.path}: check the path")
-        first = next(self._raw(), None)
+        first = next(self._raw(0), None)
         if first is None:
             raise InputError(f"{self.path} holds no frame that can be decoded: convert it to H.264 MP4 or a folder of images")
         self.size = first[1].shape[:2]
@@ -121,6 +141,14 @@ class FrameSource:
         else:
             self.working_size = self.size
 
+    def _refuse_namesakes(self) -> None:
+        """Two frames with one name would write one mask; systems differ in whether case matters, so it does not here."""
+        known: dict[str, Path] = {}
+        for file in self.files:
+            other = known.setdefault(file.stem.casefold(), file)
+            if other is not file:
+                raise InputError(f"{self.path}: {other.name} and {file.name} would have the same mask file: rename one")
+
     def _open(self) -> cv2.VideoCapture:
         with _quiet():
             capture = cv2.VideoCapture(str(self.path))
@@ -128,26 +156,34 @@ class FrameSource:
             raise InputError(f"{self.path} is not a video that OpenCV can decode: convert it to H.264 MP4, or give a folder")
         return capture
 
-    def _raw(self) -> Iterator[tuple[str, np.ndarray]]:
-        if self._files:
-            for file in self._files:
+    def name(self, index: int) -> str:
+        """The name of frame `index`."""
+        return f"{index:05d}" if self.is_video else self.files[index].stem
+
+    def _raw(self, start: int) -> Iterator[tuple[str, np.ndarray]]:
+        if not self.is_video:
+            for file in self.files[start:]:
                 yield file.stem, read_image(file)
             return
-        capture = self._open()
+        capture, index = self._open(), 0
         try:
-            index = 0
             while True:
-                with _quiet():
-                    there, frame = capture.read()
+                with _quiet():  # frames before the start are decoded all the same: seeking is not exact in every container
+                    there, frame = (capture.grab(), None) if index < start else capture.read()
                 if not there:
                     return
-                yield f"{index:05d}", cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+                if index >= start:
+                    yield self.name(index), cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
                 index += 1
         finally:
             capture.release()
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
-        for name, frame in self._raw():
+        return self.since(0)
+
+    def since(self, start: int) -> Iterator[tuple[str, np.ndarray]]:
+        """As iterating gives, from frame `start` on."""
+        for name, frame in self._raw(start):
             if frame.shape[:2] != self.size:
                 found, first = ("x".join(map(str, s[1::-1])) for s in (frame.shape, self.size))
                 raise InputError(f"{self.path}: frame {name} is {found}, the first {first}: make all frames one size")
@@ -217,12 +253,13 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
+            _refuse_huge(image, path)
             image.load()
             mode, labels = image.mode, np.asarray(image)
     except FileNotFoundError:
         raise InputError(f"no mask at {path}: check the path given to --masks") from None
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"the mask {path} cannot be read ({str(error)[:80]}): save it again as PNG") from None
+    except UNREADABLE as error:
+        raise InputError(f"the mask {path} cannot be read ({_short(error)}): save it again as PNG") from None
     if mode == "1":
         labels = labels.astype(np.uint8)
     elif mode not in ("L", "P"):
@@ -256,42 +293,12 @@ def check_first_mask(labels: np.ndarray, path: Path | str) -> None:
                              "remove stray pixels or mark more of it")
 
 
-@contextlib.contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`; what is written there becomes `path` if the block ends well, else vanishes."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write_mask(path: Path, labels: np.ndarray) -> None:
     """Write object ids, uint8 (H, W), as a palette PNG in DAVIS colours; a reader never sees half a file."""
     image = Image.fromarray(np.ascontiguousarray(labels, np.uint8), mode="P")
     image.putpalette(DAVIS_PALETTE.tobytes())
     with atomic(path) as temporary:
         image.save(temporary, "PNG")
-
-
-def make_folder(path: Path) -> Path:
-    """Create an output folder and prove that it can be written.
-
-    Raises:
-        InputError: it cannot.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            return path
-    except OSError as error:
-        raise InputError(f"cannot write to {path} ({error.strerror}): choose another folder with --out") from None
 
 
 def overlay(frame: np.ndarray, labels: np.ndarray, alpha: float = 0.45) -> np.ndarray:
@@ -334,12 +341,12 @@ class OverlayWriter:
         self.fps, self.size = fps, (size[0] // 2 * 2, size[1] // 2 * 2)
 
     def __enter__(self) -> "OverlayWriter":
-        make_folder(self.path.parent)
-        self._atomic = atomic(self.path)
-        temporary = self._atomic.__enter__()
+        sweep(make_folder(self.path.parent), self.path.stem)
+        self._atomic, self.count = atomic(self.path), 0
+        self._temporary = self._atomic.__enter__()
         tag = "vp09" if self.path.suffix.lower() == ".mp4" else "VP90"
         with _quiet():
-            self._writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter_fourcc(*tag), self.fps, self.size[::-1])
+            self._writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter_fourcc(*tag), self.fps, self.size[::-1])
         if not self._writer.isOpened():
             error = InputError(f"OpenCV cannot encode VP9 for {self.path}: run without --overlay")
             self._atomic.__exit__(InputError, error, None)
@@ -350,10 +357,23 @@ class OverlayWriter:
         """Append uint8 RGB (H, W, 3)."""
         height, width = self.size
         self._writer.write(cv2.cvtColor(picture[:height, :width], cv2.COLOR_RGB2BGR))
+        self.count += 1
 
     def __exit__(self, kind, error, trace) -> None:
         self._writer.release()
+        if kind is None and not self._whole():
+            error = InputError(f"the overlay {self.path} could not be written whole: free some space, then run again")
+            self._atomic.__exit__(InputError, error, None)
+            raise error
         self._atomic.__exit__(kind, error, trace)
+
+    def _whole(self) -> bool:
+        """OpenCV says nothing when the disk is full, so the file is asked how many frames it has."""
+        with _quiet():
+            found = cv2.VideoCapture(str(self._temporary))
+        frames = found.get(cv2.CAP_PROP_FRAME_COUNT) if found.isOpened() else 0
+        found.release()
+        return frames >= self.count
 
 
 class BackgroundWriter:
@@ -393,7 +413,6 @@ class BackgroundWriter:
 
     def _raise(self) -> None:
         if isinstance(self._error, OSError):
-            where = self._error.filename or "the output folder"
-            raise InputError(f"cannot write to {where} ({self._error.strerror}): free some space or choose another --out")
+            raise file_error(self._error)
         if self._error is not None:
             raise self._error

@@ -4,19 +4,20 @@ Files are safetensors, or pickles that PyTorch's restricted loader accepts; noth
 """
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torchvision.models import get_model_weights
 
 from .errors import InputError
 from .features import RESNETS, Backbone, build_backbone
+from .files import write_bytes
 from .refinement import Refinement
-from .video import atomic
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "weights" / "compact.safetensors"
 
@@ -41,7 +42,9 @@ def read_state(path: Path) -> tuple[State, dict[str, str]]:
                 metadata = file.metadata() or {}
                 state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of pickle protocols: what cannot be read is refused below, in one line
+                state = torch.load(path, map_location="cpu", weights_only=True)
             state = state.get("model", state) if isinstance(state, dict) else state
     except (SafetensorError, EOFError, OSError) as error:
         raise InputError(f"{path} is not a readable weights file ({_first_line(error)}): download it again") from None
@@ -139,6 +142,19 @@ def load_pretrained(
     return backbone, refinement, readout
 
 
+def weight_files(name: str, files: Sequence[Path] = ()) -> list[Path]:
+    """The files that `load_pretrained(name, files)` takes parameters from, torchvision's cached one included."""
+    files = list(files) or ([BUNDLED] if name == "compact" else [])
+    if name in RESNETS and not any(part(s, "backbone.") or _torchvision_part(s, None) for s, _ in map(read_state, files)):
+        files.append(_cached(name))
+    return files
+
+
+def _cached(name: str) -> Path:
+    """Where torchvision keeps the ImageNet parameters."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / get_model_weights(name).IMAGENET1K_V1.url.rsplit("/", 1)[-1]
+
+
 def _torchvision_part(state: State, backbone: Backbone) -> State:
     """The entries of a torchvision state dict that the five maps need; the classifier's are left out."""
     if "conv1.weight" not in state and "features.0.0.weight" not in state:
@@ -153,7 +169,7 @@ def _torchvision_weights(name: str) -> State:
     try:
         return _torchvision_part(weights.get_state_dict(progress=True, check_hash=True), None)
     except Exception as error:  # URLError, a timeout, a wrong hash: whatever it is, the remedy is the same
-        file = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[-1]
+        file = _cached(name)
         raise InputError(f"the ImageNet weights of {name} could not be fetched ({_first_line(error)}): put "
                          f"{file.name} at {file}, or give it with --weights") from None
 
@@ -181,5 +197,4 @@ def save(
     if readout is not None:
         metadata["readout"] = json.dumps(list(readout))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(path) as temporary:
-        save_file(state, temporary, metadata)
+    write_bytes(path, safetensors.torch.save(state, metadata))

@@ -19,8 +19,8 @@ from matplotlib import colormaps
 
 from . import datasets
 from .augmentation import cut_out, paste
-from .cli import machine, versions
 from .config import Config
+from .doctor import machine, versions
 from .evaluation import to_size
 from .features import TARGET_DEPTH
 from .memory import initial_gamma

@@ -1,0 +1,285 @@
+"""A run that is cut off goes on and ends as if nothing had happened; a recorded run can be repeated, or says why not."""
+
+import json
+import shutil
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import moving_disk
+from test_video import save_frames
+
+from vosedu import runs
+from vosedu.cli import main
+from vosedu.config import BEST
+from vosedu.segmenter import Segmenter, Video
+from vosedu.video import OverlayWriter, read_mask, write_mask
+
+QUICK = ["--preset", "fast", "--samples", "4", "--update-every", "3", "--quiet", "--device", "cpu"]
+"""BEST finds nothing in frames as small as these; comparing empty masks would prove little."""
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """A folder of twelve frames and a first mask of two objects."""
+    frames, labels = moving_disk(12, objects=2)
+    save_frames(tmp_path / "clip", frames)
+    write_mask(tmp_path / "first.png", labels[0])
+    return tmp_path
+
+
+def segment(clip, name, *more):
+    return main(["segment", str(clip / "clip"), "--masks", str(clip / "first.png"), "--out", str(clip / name), *QUICK,
+                 *map(str, more)])
+
+
+def content(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != runs.NOTES}
+
+
+def cut_at(monkeypatch, frame, how):
+    """Let `how` happen in step `frame`; returns the list of frames that were stepped."""
+    stepped, step = [], Video.step
+
+    def counted(video, *args):
+        stepped.append(video.frame_index + 1)
+        if video.frame_index + 1 == frame:
+            how()
+        return step(video, *args)
+
+    monkeypatch.setattr(Video, "step", counted)
+    return stepped
+
+
+def fail():
+    raise RuntimeError("cut off")
+
+
+@pytest.mark.parametrize("changes", [{}, {"cg_update": 0}, {"first_share": 0.0, "capacity": 9}, {"conditioning": "whiten"}])
+def test_a_restored_video_steps_to_the_same_bits(random_segmenter, changes):
+    """Objects that enter late, before and after the cut, and a memory that runs over, included."""
+    frames, labels = moving_disk(14, objects=3)
+    small = {"samples": 5, "gn_steps": 2, "channels": 8, "update_every": 2, "capacity": 10}
+    segmenter = Segmenter(random_segmenter.backbone, config=replace(BEST, **{**small, **changes}), device="cpu")
+    given = {0: np.where(labels[0] == 1, 1, 0), 4: np.where(labels[4] == 2, 2, 0), 9: np.where(labels[9] == 3, 7, 0)}
+    video = segmenter.start(frames[0], given[0], seed=3)
+    for cut in range(1, 14):
+        restored = segmenter.restore(video.state())
+        whole = video.step(frames[cut], given.get(cut))
+        assert torch.equal(restored.step(frames[cut], given.get(cut)), whole), cut
+        assert torch.equal(restored.probabilities, video.probabilities) and restored.ids == video.ids
+        after, expected = restored.state(), video.state()
+        assert after.keys() == expected.keys() and all(torch.equal(after[k], expected[k]) for k in after)
+
+
+def test_a_state_is_a_copy(random_segmenter):
+    frames, labels = moving_disk(3)
+    video = random_segmenter.start(frames[0], labels[0])
+    before = video.state()
+    kept = {name: part.clone() for name, part in before.items()}
+    video.step(frames[1])
+    assert all(torch.equal(before[name], kept[name]) for name in kept)
+
+
+@pytest.mark.parametrize("frame", [1, 2, 6, 11])
+def test_a_run_that_was_cut_off_goes_on(clip, monkeypatch, frame):
+    """Masks, overlay and contact sheet are those of an uninterrupted run, and no finished frame is computed again."""
+    extras = lambda name: ["--overlay", clip / f"{name}.mp4", "--sheet", clip / f"{name}-sheet.png"]  # noqa: E731
+    assert segment(clip, "whole", *extras("whole")) == 0
+    with monkeypatch.context() as patch:
+        cut_at(patch, frame, fail)
+        with pytest.raises(RuntimeError):
+            segment(clip, "cut", "--checkpoint", "0", *extras("cut"))
+    assert (clip / "cut" / "checkpoint.safetensors").is_file() and not (clip / "cut.mp4").exists()
+    (clip / "cut" / ".vosedu-00003-abcdefgh.png").write_bytes(b"half")  # as a killed process leaves it
+    (clip / ".vosedu-cut-abcdefgh.mp4").write_bytes(b"half")
+    stepped = cut_at(monkeypatch, None, fail)
+    assert segment(clip, "cut", "--checkpoint", "0", *extras("cut")) == 0
+    assert all((read_mask(clip / "whole" / f"{i:05d}.png") == n).sum() > 20 for i in range(12) for n in (1, 2))
+    assert stepped == list(range(frame, 12))
+    assert content(clip / "cut") == content(clip / "whole") and len(content(clip / "whole")) == 12
+    for ending in (".mp4", "-sheet.png"):
+        assert (clip / f"cut{ending}").read_bytes() == (clip / f"whole{ending}").read_bytes()
+    assert not list(clip.glob(".vosedu-*"))
+    a, b = (json.loads((clip / n / runs.NOTES).read_text()) for n in ("cut", "whole"))
+    assert a["sha256"] == b["sha256"] and a["frames"] == 12 and a["objects"] == 2 and a["finished"]
+
+
+def test_ctrl_c_finishes_the_frame_and_says_how_to_go_on(clip, monkeypatch, capsys):
+    assert segment(clip, "whole") == 0
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        cut_at(patch, 5, lambda: signal.raise_signal(signal.SIGINT))
+        assert segment(clip, "cut") == 130
+    assert signal.getsignal(signal.SIGINT) is before
+    err = capsys.readouterr().err
+    assert "the same command goes on" in err and "Traceback" not in err
+    assert sorted(content(clip / "cut")) == [*(f"{i:05d}.png" for i in range(6)), "checkpoint.safetensors"]
+    stepped = cut_at(monkeypatch, None, fail)
+    assert segment(clip, "cut") == 0
+    assert stepped == list(range(6, 12)) and content(clip / "cut") == content(clip / "whole")
+
+
+def test_without_a_usable_checkpoint_the_run_begins_again(clip, monkeypatch):
+    assert segment(clip, "whole") == 0
+    with monkeypatch.context() as patch:
+        cut_at(patch, 6, fail)
+        with pytest.raises(RuntimeError):
+            segment(clip, "cut", "--checkpoint", "0")
+    for name, damage in (("short", lambda p: (p / "checkpoint.safetensors").write_bytes(b"\x08" * 99)),
+                         ("hole", lambda p: (p / "00002.png").unlink()),
+                         ("none", lambda p: (p / "checkpoint.safetensors").unlink())):
+        shutil.copytree(clip / "cut", clip / name)
+        damage(clip / name)
+        with monkeypatch.context() as patch:
+            stepped = cut_at(patch, None, fail)
+            assert segment(clip, name) == 0
+        assert stepped == list(range(1, 12)) and content(clip / name) == content(clip / "whole")
+
+
+def test_a_folder_of_another_run_is_refused(clip, capsys):
+    assert segment(clip, "m") == 0
+    kept = content(clip / "m")
+    capsys.readouterr()
+    for flags, words in ((["--channels", 5], "channels 32, and this run has 5"), (["--seed", 1], "seed 0"),
+                         (["--no-refinement"], "output refinement")):
+        assert segment(clip, "m", *flags) == 2
+        err = capsys.readouterr().err
+        assert words in err and err.count("\n") == 1 and "choose another --out" in err
+    frame = clip / "clip" / "00007.png"
+    frame.write_bytes((clip / "clip" / "00008.png").read_bytes())
+    assert segment(clip, "m") == 2 and "input (SHA-256)" in capsys.readouterr().err
+    (clip / "m" / runs.NOTES).write_text("{}")
+    assert segment(clip, "m") == 2 and "no usable 'input'" in capsys.readouterr().err
+    assert content(clip / "m") == kept
+
+
+def test_a_finished_run_is_not_repeated_and_can_still_be_drawn(clip, monkeypatch, capsys):
+    assert segment(clip, "m", "--overlay", clip / "a.mp4", "--sheet", clip / "a.png", "--max-height", "48") == 0
+    monkeypatch.setattr(Video, "step", fail)
+    said = capsys.readouterr().out
+    assert segment(clip, "m", "--max-height", "48") == 0
+    captured = capsys.readouterr()
+    assert "nothing to do" in captured.err and captured.out == said.replace(f", overlay {clip / 'a.mp4'}", "")
+    assert segment(clip, "m", "--overlay", clip / "b.mp4", "--sheet", clip / "b.png", "--max-height", "48") == 0
+    for ending in ("mp4", "png"):
+        assert (clip / f"a.{ending}").read_bytes() == (clip / f"b.{ending}").read_bytes()
+
+
+def test_a_video_file_goes_on_where_it_was(clip, monkeypatch):
+    with OverlayWriter(clip / "v.mp4", 12.0, (96, 128)) as writer:
+        for frame in moving_disk(12, objects=2)[0]:
+            writer.add(frame)
+    shutil.rmtree(clip / "clip")
+    (clip / "v.mp4").rename(clip / "clip")
+    assert segment(clip, "whole") == 0
+    with monkeypatch.context() as patch:
+        cut_at(patch, 7, fail)
+        with pytest.raises(RuntimeError):
+            segment(clip, "cut", "--checkpoint", "0")
+    stepped = cut_at(monkeypatch, None, fail)
+    assert segment(clip, "cut") == 0 and stepped == list(range(7, 12))
+    assert content(clip / "cut") == content(clip / "whole")
+
+
+def again(clip, *more):
+    return main(["segment", "--from", str(clip / "m" / runs.NOTES), "--quiet", *map(str, more)])
+
+
+def test_a_recorded_run_is_repeated_bit_for_bit(clip, monkeypatch, capsys):
+    weights = clip / "w.safetensors"
+    shutil.copy(runs.Path(__file__).parent.parent / "data" / "weights" / "compact.safetensors", weights)
+    monkeypatch.chdir(clip)
+    assert main(["segment", "clip", "--masks", "first.png", "--out", "m", "--weights", "w.safetensors", "--seed", "5",
+                 "--max-height", "64", "--no-refinement", "--channels", "16", "--learning-rate", "0.3", *QUICK]) == 0
+    (clip / "elsewhere").mkdir()
+    monkeypatch.chdir(clip / "elsewhere")
+    capsys.readouterr()
+    assert again(clip) == 0
+    assert "bit for bit" in capsys.readouterr().out
+    assert content(clip / "elsewhere" / "m-again") == content(clip / "m")
+    first, second = (json.loads((p / runs.NOTES).read_text()) for p in (clip / "m", clip / "elsewhere" / "m-again"))
+    assert first["settings"] == second["settings"] and first["sha256"] == second["sha256"]
+    assert set(first["sha256"]) == {"input", "masks", "weights", "output"}
+    assert first["sha256"]["weights"] == {"w.safetensors": runs.digest([weights])}
+
+
+def test_a_changed_input_or_weights_or_result_is_said(clip, monkeypatch, capsys):
+    assert segment(clip, "m") == 0
+    monkeypatch.chdir(clip)
+    notes = json.loads((clip / "m" / runs.NOTES).read_text())
+
+    def recorded(**changes):
+        (clip / "m" / runs.NOTES).write_text(json.dumps({**notes, **changes}))
+
+    recorded(sha256={**notes["sha256"], "weights": {"compact.safetensors": "0" * 64}})
+    assert again(clip) == 2 and "weights (SHA-256)" in capsys.readouterr().err
+    recorded(sha256={**notes["sha256"], "output": "0" * 64}, versions={**notes["versions"], "torch": "2.0"})
+    assert again(clip, "--out", clip / "x") == 1
+    captured = capsys.readouterr()
+    assert "DIFFER" in captured.out and "torch 2.0 (now" in captured.err
+    recorded()
+    write_mask(clip / "first.png", moving_disk(2)[1][0])
+    assert again(clip, "--out", clip / "y") == 2
+    err = capsys.readouterr().err
+    assert "masks (SHA-256)" in err and err.count("\n") == 1 and not (clip / "y").exists()
+
+
+@pytest.mark.parametrize(("flags", "words"), [
+    (["--preset", "fast"], "leave --preset away"), (["--masks", "first.png"], "leave --masks away"),
+    (["--seed", "3"], "leave --seed away"),
+])
+def test_what_from_would_ignore_is_refused(clip, monkeypatch, capsys, flags, words):
+    assert segment(clip, "m") == 0
+    monkeypatch.chdir(clip)
+    capsys.readouterr()
+    assert again(clip, *flags) == 2
+    err = capsys.readouterr().err
+    assert words in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("changes", [
+    {"settings": {}}, {"settings": {"seed": "--help"}}, {"threads": "two"}, {"input": 3}, {"sha256": None},
+    {"settings": {"preset": "fast", "backbone": "compact", "device": "cpu", "seed": 1e99}},
+])
+def test_a_run_json_that_cannot_be_used_is_one_line(clip, monkeypatch, capsys, changes):
+    assert segment(clip, "m") == 0
+    monkeypatch.chdir(clip)
+    path = clip / "m" / runs.NOTES
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    capsys.readouterr()
+    assert again(clip) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("vosedu: ") and captured.err.count("\n") == 1 and not captured.out
+
+
+def test_neither_input_nor_from_is_one_line(capsys):
+    assert main(["segment"]) == 2 and "--from run.json" in capsys.readouterr().err
+
+
+def test_digest_is_what_sha256sum_says(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    (tmp_path / "b").write_bytes(b"")
+    a = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert runs.digest([tmp_path / "a"]) == a
+    import hashlib
+
+    lines = f"{a}  a\n{hashlib.sha256(b'').hexdigest()}  b\n"
+    assert runs.digest([tmp_path / "a", tmp_path / "b"]) == hashlib.sha256(lines.encode()).hexdigest()
+
+
+def test_memory_in_use_names_the_setting_that_asks_for_less(clip, monkeypatch, capsys):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+    monkeypatch.setattr(Video, "step", full)
+    frames, labels = moving_disk(2, size=(500, 300))
+    save_frames(clip / "large", frames)
+    write_mask(clip / "large.png", labels[0])
+    assert main(["segment", str(clip / "large"), "--masks", str(clip / "large.png"), "--out", str(clip / "m"), *QUICK]) == 2
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert "300x500" in err and "--max-height 480 (92% of that)" in err and "--device cpu" in err
+
+

@@ -1,0 +1,91 @@
+"""What this machine has: versions, device, and a self-test."""
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from . import datasets, metrics
+from .config import FAST
+from .errors import InputError
+from .features import RESNETS
+from .segmenter import Segmenter, pick_device
+from .weights import BUNDLED
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in ("vosedu", "torch", "torchvision", "numpy", "opencv-python", "pillow"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "from source"
+    return found
+
+
+def machine(device: torch.device) -> str:
+    """The device in words: its name, or the number of CPU threads used."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} {device.type}, {torch.get_num_threads()} threads"
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """Check this machine, a line an item; exit status 1 where something is missing."""
+    fine = True
+
+    def line(good: bool, text: str, remedy: str = "") -> None:
+        nonlocal fine
+        fine &= good
+        print(f"{'ok     ' if good else 'missing'}  {text}" + (f": {remedy}" if remedy and not good else ""))
+
+    line(sys.version_info >= (3, 10), f"Python {platform.python_version()}", "install Python 3.10 or newer")
+    line(True, ", ".join(f"{k} {v}" for k, v in versions().items() if k != "python"))
+    line(True, f"device {pick_device()} ({machine(pick_device())}); CUDA {'there' if torch.cuda.is_available() else 'absent'}, "
+               f"MPS {'there' if torch.backends.mps.is_available() else 'absent'}")
+    line(BUNDLED.is_file(), f"bundled weights {BUNDLED}", "restore data/weights from the repository")
+    cache = Path(torch.hub.get_dir()) / "checkpoints"
+    cached = sorted({n for n in RESNETS for _ in cache.glob(f"{n}-*.pth")}) if cache.is_dir() else []
+    line(True, f"ImageNet weights in {cache}: {', '.join(cached) or 'none; fetched when a ResNet is first asked for'}")
+    try:
+        line(True, f"bundled scenes: {', '.join(datasets.scene_notes())}")
+    except InputError as error:
+        line(False, str(error))
+    for folder in (Path.cwd(), Path(tempfile.gettempdir())):
+        line(os.access(folder, os.W_OK), f"write access to {folder}", "choose other folders with --out")
+    try:
+        score, seconds = self_test()
+        line(score > 0.8, f"self-test: J {score:.2f} on a moving disk, {seconds:.1f} s", "reinstall, and report this line")
+    except InputError as error:
+        line(False, f"self-test: {error}")
+    return 0 if fine else 1
+
+
+def self_test() -> tuple[float, float]:
+    """Segment five frames of a textured disk that moves over a textured ground; mean J, and seconds."""
+    rng = np.random.default_rng(0)
+
+    def texture(colour: tuple[int, int, int]) -> np.ndarray:
+        noise = cv2.resize(rng.normal(0, 40, (12, 16)).astype(np.float32), (256, 192), interpolation=cv2.INTER_CUBIC)
+        return np.clip(np.array(colour) + noise[..., None], 0, 255).astype(np.uint8)
+
+    ground, disk, scores, began = texture((90, 120, 60)), texture((190, 70, 50)), [], time.perf_counter()
+    segmenter, video = Segmenter.from_pretrained(config=replace(FAST, samples=6)), None
+    for t in range(5):
+        mask = cv2.circle(np.zeros((192, 256), np.uint8), (80 + 10 * t, 90 + 3 * t), 40, 1, -1)
+        frame = np.where(mask[..., None] > 0, np.roll(disk, 10 * t, 1), ground)
+        if video is None:
+            video = segmenter.start(frame, mask)
+        else:
+            scores.append(metrics.jaccard(video.step(frame).cpu().numpy(), mask))
+    return float(np.mean(scores)), time.perf_counter() - began
