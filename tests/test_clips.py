@@ -1,5 +1,9 @@
 """Training clips: sizes, labels that follow the object, sources that agree with their files."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -7,6 +11,7 @@ import pytest
 from vosedu import datasets
 from vosedu.clips import Shot, StillClips, VideoClips, annotated_stills, bend, fit, motion
 from vosedu.errors import InputError
+from vosedu.metrics import jaccard
 from vosedu.video import write_mask
 
 SIZE = (64, 112)
@@ -90,3 +95,20 @@ def test_video_clips_have_one_sequence_an_object(tmp_path):
     assert np.array_equal(np.argwhere(clips.reference(0).mask)[0], [10, 10]) and clips.reference(1).mask.sum() == 200
     drawn = clips.draw(0, np.random.default_rng(0)).mask
     assert drawn.sum() == 200 and not np.array_equal(drawn, clips.reference(0).mask)
+
+
+def test_outlined_photographs_are_stills(tmp_path):
+    """A bright disk is found by GrabCut; noise without an object is left out; the result loads as stills."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "in").mkdir()
+    scene = rng.integers(40, 70, (160, 200, 3)).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "in" / "flat.png"), np.full((160, 200, 3), 90, np.uint8))
+    truth = cv2.circle(np.zeros((160, 200), np.uint8), (100, 80), 40, 1, -1)
+    scene[truth > 0] = (30, 60, 220)
+    cv2.imwrite(str(tmp_path / "in" / "disk.png"), scene)
+    script = Path(__file__).parent.parent / "data" / "outline_photographs.py"
+    run = subprocess.run([sys.executable, str(script), "--images", str(tmp_path / "in"), "--out", str(tmp_path / "out")],
+                         capture_output=True, text=True, check=True)
+    assert "1 of 2 photographs" in run.stdout
+    ((path, (mask,)),) = annotated_stills(tmp_path / "out")
+    assert path.name == "disk.png" and jaccard(mask, truth) > 0.9
