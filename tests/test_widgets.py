@@ -208,6 +208,10 @@ def test_probe_finds_the_probed_position(segmenter):
     probe.x.value, probe.y.value = 70, 40
     assert np.unravel_index(probe.similarity().argmax(), (6, 8)) == (40 // 16, 70 // 16)
     assert probe.similarity().max() == pytest.approx(1, abs=1e-4)
+    spread = np.ptp(probe.similarity())
+    probe.centred.value = True
+    assert np.ptp(probe.similarity()) > spread and probe.similarity()[40 // 16, 70 // 16] == pytest.approx(1, abs=1e-4)
+    probe.centred.value = False
     before = decode(probe).astype(int)
     probe.depth.value = 1
     assert probe.similarity().shape == (24, 32) and np.abs(decode(probe).astype(int) - before).max() > 40

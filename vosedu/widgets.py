@@ -509,6 +509,7 @@ class Probe:
     Attributes:
         x, y: sliders, the position in pixels; a click on the first frame sets both.
         depth: toggle of the depth, 1 to 4.
+        centred: checkbox; the mean over both maps is taken away first, for it makes all positions alike.
         image, widget: as in `Player`.
     """
 
@@ -519,17 +520,21 @@ class Probe:
         self.y = ipywidgets.IntSlider(value=height // 4, min=0, max=height - 1, description="y")
         options = [("conv2_x", 1), ("conv3_x", 2), ("conv4_x", 3), ("conv5_x", 4)]
         self.depth = ipywidgets.ToggleButtons(options=options, value=3)
+        self.centred = ipywidgets.Checkbox(value=False, description="take the mean away")
         self.image = Clickable(alt="a frame with the probed position, and where another frame resembles it")
         self._lock = threading.Lock()
-        for control in (self.x, self.y, self.depth):
+        for control in (self.x, self.y, self.depth, self.centred):
             control.observe(self._draw, "value")
         self.image.observe(self._click, "point")
         self._draw()
-        self.widget = ipywidgets.VBox([self.depth, self.image, self.x, self.y])
+        self.widget = ipywidgets.VBox([self.depth, self.image, self.x, self.y, self.centred])
 
     def similarity(self) -> np.ndarray:
         """Cosine (h, w) of the probed position's features with every position of the second frame."""
         first, second = (maps[self.depth.value][0] for maps in self.maps)
+        if self.centred.value:
+            mean = (first.mean((1, 2), True) + second.mean((1, 2), True)) / 2
+            first, second = first - mean, second - mean
         height, width = self.frames[0].shape[:2]
         row, column = self.y.value * first.shape[1] // height, self.x.value * first.shape[2] // width
         return torch.cosine_similarity(first[:, row, column, None, None], second, dim=0).cpu().numpy()
