@@ -22,6 +22,7 @@ from vosedu.target_model import learn
 from vosedu.widgets import (
     VIEWS,
     BlobBench,
+    CurveReader,
     DepthBench,
     MemoryStrip,
     Microscope,
@@ -273,6 +274,23 @@ def test_depth_bench_gives_zeros_for_a_depth_that_is_off(refining):
     assert np.array_equal(bench.mask(), (refining.logits(blanked, torch.zeros(1, 6, 8), (96, 128))[0] > 0).numpy())
     bench.switches[2].value = bench.switches[3].value = False
     assert bench.image.value != before
+
+
+def test_curve_reader_opens_at_the_worst_frame_and_follows_its_slider():
+    frames, labels = moving_disk(5)
+    scores = [label[::16, ::16].astype(float) for label in labels]
+    lost = labels.copy()
+    lost[3] = 0
+    reader = CurveReader({"kept": (frames, labels, labels, scores), "lost": (frames[:4], lost[:4], labels[:4], scores[:4])})
+    assert reader.curves["kept"].min() == 1 and reader.curves["lost"].tolist() == [1, 1, 1, 0]
+    reader.video.value = "lost"
+    assert (reader.index.value, reader.index.max) == (3, 3)
+    worst = decode(reader).astype(int)
+    assert worst.shape == (96 + 48, 256, 3)
+    reader.index.value = 0
+    assert np.abs(decode(reader).astype(int) - worst)[96:].max() > 60, "the marker moves"
+    reader.video.value = "kept"
+    assert reader.index.max == 4
 
 
 def test_training_view_keeps_every_checkpoint():

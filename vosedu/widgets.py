@@ -322,14 +322,20 @@ class MemoryStrip:
             self.image.value = jpeg(self.picture(self.index.value))
 
 
-def chart(values: np.ndarray, marker: int, size: tuple[int, int], title: str) -> np.ndarray:
-    """A curve over its index on a logarithmic axis, one point marked; uint8 RGB (H, W, 3). Drawn in a millisecond."""
+def chart(
+    values: np.ndarray, marker: int, size: tuple[int, int], title: str, limits: tuple[float, float] | None = None
+) -> np.ndarray:
+    """A curve over its index, one point marked; uint8 RGB (H, W, 3). Drawn in a millisecond.
+
+    Args:
+        limits: of the axis, which is then linear; without them it is logarithmic.
+    """
     height, width = size
     picture = np.full((height, width, 3), 255, np.uint8)
-    logs = np.log10(np.maximum(values, 1e-12))
-    low, high = logs.min(), max(logs.max(), logs.min() + 1e-6)
+    heights = np.log10(np.maximum(values, 1e-12)) if limits is None else np.asarray(values)
+    low, high = limits or (heights.min(), max(heights.max(), heights.min() + 1e-6))
     x = 12 + (width - 24) * np.arange(len(values)) / max(1, len(values) - 1)
-    y = 28 + (height - 40) * (1 - (logs - low) / (high - low))
+    y = 28 + (height - 40) * (1 - (heights - low) / (high - low))
     points = np.stack([x, y], axis=1).round().astype(np.int32)
     cv2.polylines(picture, [points], False, (60, 60, 60), 2, cv2.LINE_AA)
     cv2.circle(picture, tuple(points[marker].tolist()), 6, (214, 39, 40), -1, cv2.LINE_AA)
@@ -666,6 +672,55 @@ class BlobBench:
     def _draw(self, _change: object = None) -> None:
         with self._lock:
             self.image.value = jpeg(self.picture())
+
+
+class CurveReader:
+    """J over frames, and behind each point its frame: the score map, and the mask's boundary as F sees it.
+
+    Args:
+        videos: name -> frames uint8 RGB (H, W, 3), predicted ids (H, W), true ids (H, W) and score maps (h, w), as many of
+            each; object 1 is looked at.
+
+    Attributes:
+        video: dropdown; index: slider over frames.
+        curves: name -> J of every frame.
+        image, widget: as in `Player`.
+    """
+
+    def __init__(self, videos: dict[str, tuple[Sequence[np.ndarray], ...]]):
+        self.videos = videos
+        self.curves = {
+            name: np.array([jaccard(p == 1, y == 1) for p, y in zip(labels, truth, strict=True)])
+            for name, (_, labels, truth, _) in videos.items()
+        }
+        self.video = ipywidgets.Dropdown(options=list(videos), description="video")
+        self.index = ipywidgets.IntSlider(min=0, max=1, description="scored")
+        width = next(iter(videos.values()))[0][0].shape[1]
+        self.image = ipywidgets.Image(format="jpeg", width=min(960, 2 * width))
+        self._lock = threading.Lock()
+        self.video.observe(self._open, "value")
+        self.index.observe(self._draw, "value")
+        self._open()
+        self.widget = ipywidgets.VBox([self.video, self.image, self.index])
+
+    def _open(self, _change: object = None) -> None:
+        curve = self.curves[self.video.value]
+        self.index.max = len(curve) - 1
+        self.index.value = int(curve.argmin())  # the frame that one would ask about
+        self._draw()
+
+    def picture(self, name: str, index: int) -> np.ndarray:
+        """Score map and boundaries of a frame, the curve below; uint8 RGB."""
+        frames, labels, truth, scores = self.videos[name]
+        frame = frames[index]
+        above = np.hstack([with_scale(score_picture(scores[index], frame)),
+                           boundary_picture(frame, labels[index] == 1, truth[index] == 1)])
+        size = above.shape[0] // 2, above.shape[1]
+        return np.vstack([above, chart(self.curves[name], index, size, f"scored frame {index + 1}, J", (0, 1))])
+
+    def _draw(self, _change: object = None) -> None:
+        with self._lock:
+            self.image.value = jpeg(self.picture(self.video.value, self.index.value))
 
 
 class DepthBench:
