@@ -96,6 +96,14 @@ def test_a_box_says_what_was_measured_and_links_lead_somewhere(path):
         assert (path.parent / target).exists(), target
 
 
+@every_notebook
+def test_the_list_gives_the_same_minutes(path):
+    listed = (path.parent / "README.md").read_text(encoding="utf-8")
+    read, do = re.search(rf"\({path.name}\).*\| (\d+) \+ (\d+|open) \|$", listed, re.M).groups()
+    head = "".join(cells(path, "markdown")[0]["source"])
+    assert f"{read} minutes to read, {do if do != 'open' else 'as long as you like'} to do" in head
+
+
 def test_exercises_rise_in_difficulty_and_have_hints_and_solutions():
     """Two or more in each of 01 to 08, numbered in order, not all equally hard, with hints and a link to the solutions."""
     for path in NOTEBOOKS[1:9]:
