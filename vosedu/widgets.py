@@ -169,7 +169,7 @@ class Player:
         last = len(frames) - 1
         self.index = ipywidgets.IntSlider(value=last // 2, min=0, max=last, description="frame")
         play = ipywidgets.Play(min=0, max=last, interval=120)
-        ipywidgets.jslink((play, "value"), (self.index, "value"))
+        ipywidgets.jslink((self.index, "value"), (play, "value"))  # the first of the two says where both begin
         self.view = ipywidgets.ToggleButtons(options=VIEWS if colours else VIEWS[1:])
         self.image = ipywidgets.Image(format="jpeg", width=min(860, 2 * frames[0].shape[1]))
         self._lock = threading.Lock()  # callbacks may come on another thread
@@ -277,7 +277,7 @@ class MemoryStrip:
         last = len(self.gammas) - 1
         self.index = ipywidgets.IntSlider(value=last, min=0, max=last, description="frame")
         play = ipywidgets.Play(min=0, max=last, interval=200)
-        ipywidgets.jslink((play, "value"), (self.index, "value"))
+        ipywidgets.jslink((self.index, "value"), (play, "value"))  # the first of the two says where both begin
         self.image = ipywidgets.Image(format="jpeg", width=self.SIZE[1])
         self._lock = threading.Lock()
         self.index.observe(self._draw, "value")
