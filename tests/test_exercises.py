@@ -59,6 +59,11 @@ def three(j, cut=slice(1, -1), sign=1):
     return [metrics.summarise(j[cut])[k] * (sign if k == "decay" else 1) for k in ("mean", "recall", "decay")]
 
 
+def _normal(weights):
+    weights = torch.as_tensor(weights, dtype=torch.float32)
+    return weights / weights.sum(0)
+
+
 def stencil(up, v, power=2):
     return (up * up).T @ v**power, (up[:, 1:] * up[:, :-1]).T @ v**power
 
@@ -140,18 +145,23 @@ WRONG = {
     "channel_attention": [(lambda d, s, g: attention(d, s, g, -1), "wrong order"), (lambda d, s, g: s, "sigmoid of gate")],
     "memory_weights": [(lambda n, eta: gammas(n, eta, each=False), "sum to one"),
                        (lambda n, eta: torch.softmax(-torch.arange(n + 1) * np.log(1 - eta), 0), "gamma_0"),
-                       (lambda n, eta: torch.ones(n + 1) / (n + 1), "newest should weigh")],
+                       (lambda n, eta: torch.ones(n + 1) / (n + 1), "newest should weigh"),
+                       (lambda n, eta: _normal([1] + [eta / (1 - eta) ** k for k in range(n)]), "eta itself")],
     "soft_aggregation": [(lambda p: aggregated(p, odds=False), "odds, p / (1 - p)"),
-                         (lambda p: aggregated(p).roll(-1, 0), "background comes first")],
+                         (lambda p: aggregated(p).roll(-1, 0), "background comes first"),
+                         (lambda p: torch.cat([(1 - p).prod(0, True), p]).softmax(0), "over probabilities"),
+                         (lambda p: _normal(torch.logit(torch.cat([(1 - p).amin(0, True), p])).exp()), "not the least")],
     "similarity": [(lambda f, x: torch.einsum("c,chw->hw", f, x), "inner product"),
                    (lambda f, x: torch.einsum("c,chw->hw", f, x) / x.norm(dim=0), "norm of f"),
                    (lambda f, x: f.sum() * x[0], "first dimension")],
     "jaccard": [(lambda a, b: 2 * (a & b).sum() / max(1, a.sum() + b.sum()), "Dice"),
                 (lambda a, b: (a & b).sum() / max(1, b.sum()), "recall"),
+                (lambda a, b: (a & b).sum() / max(1, a.sum()), "precision"), (lambda a, b: (a == b).mean(), "accuracy"),
                 (lambda a, b: (a & b).sum() / np.float64(max(1, (a | b).sum())), "empty")],
     "pixel_weights": [(lambda y, s: target_model.pixel_weights(y, s, "min"), "printed min"),
                       (lambda y, s: target_model.pixel_weights(y, s, "max", "printed"), "square root"),
                       (lambda y, s: torch.full_like(y, 2), "elsewhere"),
+                      (lambda y, s: torch.where(y > 0, s / y.mean(), (1 - s) / (1 - y.mean())).sqrt(), "held down"),
                       (lambda y, s: y.mean(), "shape")],
     "loss_share": [(lambda v, y: (v * y).sum() / v.sum(), "squares it"), (lambda v, y: y.mean(), "share of pixels")],
     "conjugate_gradient": [(lambda a, b, n: cg(a, b, n, beta=False), "steepest descent"),
@@ -179,6 +189,10 @@ def test_right_passes_stub_and_wrong_fail(exercise, capsys):
     exercise.hint(1)
     exercise.hint(2)
     assert capsys.readouterr().out.splitlines() == list(exercise.hints)
+
+
+def test_an_array_is_as_good_as_a_tensor():
+    assert exercises.pixel_weights.check(lambda y, share: target_model.pixel_weights(y, share).numpy())
 
 
 def test_the_tests_own_cg_is_the_solvers():

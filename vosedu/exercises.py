@@ -56,7 +56,8 @@ def _equal(found: object, expected: torch.Tensor, tolerance: float = 1e-4) -> bo
 
 
 def _need(found: object, expected: torch.Tensor, wrong: dict[str, torch.Tensor], otherwise: str) -> None:
-    """Raise `Wrong` with the message whose wrong answer was found, or with `otherwise`."""
+    """Raise `Wrong` with the message whose wrong answer was found, or with `otherwise`; arrays are as good as tensors."""
+    found = torch.from_numpy(found) if isinstance(found, np.ndarray) else found
     if not isinstance(found, torch.Tensor) or found.shape != expected.shape:
         shape = tuple(getattr(found, "shape", ())) or type(found).__name__
         raise Wrong(f"Expected a tensor of shape {tuple(expected.shape)}, and got {shape}.")
@@ -69,7 +70,10 @@ def _need(found: object, expected: torch.Tensor, wrong: dict[str, torch.Tensor],
 
 
 def _pixel_weights(answer: Callable) -> None:
-    for rows, columns in ((3, 4), (14, 15)):  # a small target, below kappa_min, and a large one
+    printed = ("This is the printed min: a target smaller than kappa_min is then never strengthened. Which of the two "
+               "shares should win?")
+    always = "A target larger than kappa_min is held down to it: kappa is the larger of the two shares, not always kappa_min."
+    for rows, columns, smaller in ((3, 4, printed), (14, 15, always)):  # a target below kappa_min, and one above
         labels = torch.zeros(15, 16)
         labels[:rows, :columns] = 1
         right = target_model.pixel_weights(labels)
@@ -78,8 +82,7 @@ def _pixel_weights(answer: Callable) -> None:
             right,
             {
                 "This is the square of v: eq. (2) squares v itself, so v must be the square root.": right.square(),
-                "This is the printed min: a target smaller than kappa_min is then never strengthened. Which of the two "
-                "shares should win?": target_model.pixel_weights(labels, share_rule="min"),
+                smaller: target_model.pixel_weights(labels, share_rule="min"),
                 "This is the printed min, and squared: see both notes below eq. (4).": target_model.pixel_weights(
                     labels, share_rule="min", weight_power="printed"
                 ),
@@ -218,7 +221,7 @@ def _principal_components(answer: Callable) -> None:
 
 
 def _jaccard(answer: Callable) -> None:
-    a, b = torch.zeros(2, 6, 6, dtype=torch.bool)
+    a, b = torch.zeros(2, 8, 8, dtype=torch.bool)
     a[1:5, 1:5], b[2:6, 1:6] = True, True
     pairs = [(a, b), (a, a), (a, ~a), (torch.zeros_like(a), torch.zeros_like(a))]
     for prediction, truth in pairs:
@@ -230,6 +233,10 @@ def _jaccard(answer: Callable) -> None:
                 raise Wrong("This is the Dice coefficient, 2|A∩B| / (|A| + |B|); J divides by the union.")
             if either and abs(found - both / truth.sum().item()) < 1e-6:
                 raise Wrong("This is recall: pixels labelled in error must lower J too.")
+            if either and abs(found - both / prediction.sum().item()) < 1e-6:
+                raise Wrong("This is precision: pixels that were missed must lower J too.")
+            if either and abs(found - (prediction == truth).float().mean().item()) < 1e-6:
+                raise Wrong("This is accuracy: background that both leave alone does not count.")
             if not either:
                 raise Wrong("Two empty masks agree, and J is 1 there by convention.")
             raise Wrong(f"For one pair of masks it gives {found:.3f}, and J is {right:.3f}.")
@@ -433,6 +440,8 @@ def _memory_weights(answer: Callable) -> None:
                 "The weights do not sum to one: normalise.": plain,
                 "The first insertion is set against gamma_0 = eta, not against the first sample's weight of 1.":
                     _weights_after(count, eta, start=1.0),
+                "The newest weighs eta itself: gamma_0 = eta is what the first insertion is set against, so it weighs more.":
+                    _weights_after(count, eta, start=eta * (1 - eta)),
                 "These are oldest last; oldest first, please.": _weights_after(count, eta).flip(0),
             },
             f"For {count} insertions and eta {eta} the newest should weigh {_weights_after(count, eta)[-1]:.4f}.",
@@ -471,12 +480,16 @@ def _soft_aggregation(answer: Callable) -> None:
     p[:, 1] = torch.tensor([[0.3], [0.05]])
     everyone = torch.cat([(1 - p).prod(dim=0, keepdim=True), p])
     odds = everyone / (1 - everyone)
+    least = torch.cat([(1 - p).amin(dim=0, keepdim=True), p])
+    least = least / (1 - least)
     _need(
         answer(p),
         segmenter.aggregate(p),
         {
             "Probabilities were normalised; the formula has odds, p / (1 - p).": everyone / everyone.sum(dim=0),
             "This is a softmax over the odds themselves; it is one over their logarithms.": odds.softmax(dim=0),
+            "This is a softmax over probabilities; it is one over log-odds.": everyone.softmax(dim=0),
+            "The background's probability is the product of all (1 - p_n), not the least of them.": least / least.sum(dim=0),
             "The background comes first.": segmenter.aggregate(p).roll(-1, dims=0),
         },
         "Background: the product of (1 - p_n). Then each one's odds over the sum of all odds, the background's among them.",
