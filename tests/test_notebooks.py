@@ -61,7 +61,8 @@ def test_begins_and_ends_as_all_do(path):
 
 @every_notebook
 def test_every_figure_has_a_caption_and_alternative_text(path):
-    """A caption stands in the first text behind a figure; the text is the cell's metadata `alt`, which exports use."""
+    """A caption is the first text behind a figure. The other is the cell's metadata `alt`: `nbconvert --template classic`
+    puts it into the page; JupyterLab and the default template have no place for it."""
     sequence = json.loads(path.read_text(encoding="utf-8"))["cells"]
     numbers = []
     for place, cell in enumerate(sequence):
