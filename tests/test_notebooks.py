@@ -128,7 +128,8 @@ def test_stubs_fail_their_checks(path, capsys):
         exec(source, scope)
         assert "still to be written" in capsys.readouterr().out
     solutions = path.parent / "solutions" / path.name
-    assert bool(stubs) == solutions.is_file()
-    if stubs:
-        solved = "\n".join("".join(c["source"]) for c in cells(solutions, "code"))
-        assert solved.count("assert exercises.") == len(stubs)
+    solved = "\n".join("".join(c["source"]) for c in cells(solutions, "code"))
+    assert solved.count("assert exercises.") == len(stubs)
+    questions = re.search(r"\*\*Quiz\.\*\*(.*)", "".join(cells(path, "markdown")[-1]["source"]))[1]
+    answers = "".join(cells(solutions, "markdown")[-1]["source"])
+    assert len(set(re.findall(r"\(\d\)", questions))) == len(re.findall(r"^\d\. .{8,}", answers, re.M)) >= 3
