@@ -11,7 +11,7 @@ $(VENV)/ready: pyproject.toml
 	touch $@
 
 lab: $(VENV)/ready
-	$(BIN)/jupyter lab notebooks/
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb
 
 demo: $(VENV)/ready
 	$(BIN)/python -m vosedu demo --out out

@@ -18,7 +18,17 @@ from vosedu.doctor import machine, versions
 from vosedu.evaluation import to_size
 from vosedu.features import TARGET_DEPTH
 from vosedu.video import FrameSource, overlay
-from vosedu.widgets import BlobBench, MemoryStrip, Microscope, Player, Probe, Relearner, WarpBench
+from vosedu.widgets import (
+    BlobBench,
+    CurveReader,
+    DepthBench,
+    MemoryStrip,
+    Microscope,
+    Player,
+    Probe,
+    Relearner,
+    WarpBench,
+)
 
 
 def milliseconds(slider, values: list, repeat: int = 3) -> list[float]:
@@ -47,9 +57,11 @@ def main() -> None:
     gammas = np.tril(np.ones((8, 8))) / np.arange(1, 9)[:, None]
 
     player = Player(frames, scores, labels)
-    strip = MemoryStrip([overlay(*pair) for pair in zip(frames, labels, strict=True)], gammas)
+    strip = MemoryStrip([overlay(*pair) for pair in zip(frames, labels, strict=True)], gammas, first=4)
     scope, bench = Microscope(frames[0], samples, BEST), WarpBench(frames[0], mask)
     probe, blob = Probe(frames[:2], maps[:2]), BlobBench(segmenter, frames[4], torch.from_numpy(scores[4]), maps[4])
+    depths = DepthBench(segmenter, frames[4], torch.from_numpy(scores[4]), maps[4], labels[4])
+    reader = CurveReader({"tumble": (frames, labels, labels, scores)})
     learner = Relearner([frames[0], frames[4]], samples, maps[4][TARGET_DEPTH][0], BEST)
     print(machine(segmenter.device), versions())
     moves: list[tuple[str, str, Callable[[], list[float]]]] = [
@@ -58,6 +70,8 @@ def main() -> None:
         ("Microscope", "live", lambda: milliseconds(scope.index, [1, 9, 20, 33])),
         ("WarpBench", "live", lambda: milliseconds(bench.angle, [-40, -10, 20, 50])),
         ("Probe", "live", lambda: milliseconds(probe.x, [40, 90, 200, 300])),
+        ("CurveReader", "live", lambda: milliseconds(reader.index, [1, 3, 5, 7])),
+        ("DepthBench", "a switch", lambda: milliseconds(depths.switches[0], [False, True])),
         ("BlobBench", "on release", lambda: milliseconds(blob.x, [40, 90, 200, 300])),
         ("Relearner", "on release", lambda: milliseconds(learner.share, [0.02, 0.05, 0.2, 0.5], repeat=1)),
     ]

@@ -12,6 +12,7 @@ commonest id among the 3 x 3 rays around it, since a single ray hits or misses a
 """
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
@@ -36,6 +37,10 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = arguments()
+    if args.list:  # what is bundled is what can be rendered, and needs no Blender to be listed
+        notes = json.loads((BUNDLED / "scenes.json").read_text(encoding="utf-8"))["scenes"]
+        print("\n".join(f"{name:14} {note['title']}" for name, note in notes.items()))
+        return
     try:
         import bpy  # noqa: F401
     except ImportError:
@@ -47,9 +52,6 @@ def main() -> None:
         )
     from rendering import output, random_scenes, scenes
 
-    if args.list:
-        print("\n".join(f"{name:14} {scene.title}" for name, scene in scenes.SCENES.items()))
-        return
     if args.random:
         chosen = {f"r{args.seed:03d}-{k:04d}": random_scenes.random_scene(args.seed, k) for k in range(args.random)}
         width, samples, bounces = args.width or 427, args.samples or 4, 1

@@ -5,6 +5,7 @@ With VOSEDU_SCREENSHOTS set to a folder, pictures of the widgets are left there.
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -23,7 +24,10 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    """A browser page, and JupyterLab on loopback behind `page.lab`, serving copies of the notebooks."""
+    """A browser page, and JupyterLab on loopback behind `page.lab`, serving copies of the notebooks in `page.root`.
+
+    What scripts of the page throw is collected in `page.thrown`.
+    """
     sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine")
@@ -50,7 +54,8 @@ def page(tmp_path_factory):
         with sync_api.sync_playwright() as play:
             browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
             page = browser.new_page(viewport={"width": 1300, "height": 1500})
-            page.lab = f"http://127.0.0.1:{port}/lab"
+            page.lab, page.root, page.thrown = f"http://127.0.0.1:{port}/lab", root, []
+            page.on("pageerror", lambda error: page.thrown.append(str(error)))
             yield page
             browser.close()
     finally:
@@ -59,7 +64,8 @@ def page(tmp_path_factory):
 
 
 def run_all(page, name):
-    """Open a notebook in a fresh workspace, run all its cells, wait for the kernel to rest; no cell may show an error."""
+    """Open a notebook in a fresh workspace, run all its cells, wait for the kernel to rest; no cell may end in an error."""
+    page.thrown.clear()
     count = sum(c["cell_type"] == "code" for c in json.loads((NOTEBOOKS / name).read_text(encoding="utf-8"))["cells"])
     page.goto(f"{page.lab}/workspaces/{name.split('_')[0]}/tree/{name}?token={TOKEN}&reset")
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=60_000)
@@ -67,16 +73,42 @@ def run_all(page, name):
     page.wait_for_timeout(2000)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    end = time.monotonic() + 300
+    end = time.monotonic() + 400
     while time.monotonic() < end:
         time.sleep(2)
         page.locator(".jp-WindowedPanel-outer").first.evaluate("e => e.scrollTop = e.scrollHeight")
         prompts = page.locator(".jp-NotebookPanel .jp-InputPrompt").all_inner_texts()
         if f"[{count}]:" in prompts and page.get_by_text("| Idle").count():
             break
+        if page.locator("[data-mime-type='application/vnd.jupyter.error']").count():
+            break  # no cell behind it is run; what it says is in the file
     else:
         pytest.fail(f"{name} did not come to its end; prompts: {prompts}")
-    assert page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    ran = saved(page, name)
+    assert [o["ename"] + ": " + o["evalue"] for c in ran for o in c["outputs"] if o["output_type"] == "error"] == []
+    assert [c["execution_count"] for c in ran] == list(range(1, count + 1))
+
+
+def saved(page, name):
+    """The code cells as JupyterLab saves them: its page holds only those near the window."""
+    path = page.root / name
+    before = path.stat().st_mtime_ns
+    page.get_by_role("menuitem", name="File", exact=True).click()
+    page.get_by_role("menuitem", name=re.compile(r"^Save Notebook(?! As)")).click()
+    end = time.monotonic() + 30
+    while path.stat().st_mtime_ns == before and time.monotonic() < end:
+        time.sleep(0.2)
+    time.sleep(0.5)
+    return [c for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"]
+
+
+def changes(page, box, act):
+    """Do something, and wait until the picture in the box is another one."""
+    before = box.locator("img").first.get_attribute("src")
+    act()
+    page.wait_for_function(
+        "([box, old]) => box.querySelector('img').src !== old", arg=[box.element_handle(), before], timeout=30_000
+    )
 
 
 def show(page, selector):
@@ -101,16 +133,41 @@ def keep(page, locator, name):
 
 
 @pytest.mark.parametrize("name", ["00_tour.ipynb", "03_gauss_newton_cg.ipynb"])
-def test_a_slider_changes_the_picture(page, name):
+def test_a_dragged_slider_changes_the_picture(page, name):
     run_all(page, name)
-    image = show(page, ".jp-OutputArea-output img.widget-image")
+    show(page, ".jp-OutputArea-output img.widget-image")
     box = page.locator(".jp-OutputArea-output:has(img.widget-image)").first
-    before = image.get_attribute("src")
-    box.locator(".noUi-handle").first.focus()
-    for _ in range(4):
-        page.keyboard.press("ArrowRight")
-    page.wait_for_function("([box, old]) => box.querySelector('img').src !== old", arg=[box.element_handle(), before])
+    handle = box.locator(".noUi-handle").first
+
+    def drag():
+        handle.scroll_into_view_if_needed()
+        at = handle.bounding_box()
+        x, y = at["x"] + at["width"] / 2, at["y"] + at["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + 40, y, steps=8)
+        page.mouse.up()
+
+    reading = box.locator(".widget-readout").first
+    before = reading.inner_text()
+    changes(page, box, drag)
+    assert reading.inner_text() != before
+    changes(page, box, lambda: (handle.focus(), page.keyboard.press("ArrowLeft")))
     keep(page, box, name.split(".")[0])
+    assert page.thrown == []
+
+
+def test_a_click_moves_the_probe(page):
+    run_all(page, "01_features.ipynb")
+    image = show(page, ".jp-OutputArea-output img.clickable")
+    box = page.locator(".jp-OutputArea-output:has(img.clickable)").first
+    size = image.bounding_box()
+    changes(page, box, lambda: image.click(position={"x": size["width"] / 4, "y": size["height"] / 2}))
+    natural = image.evaluate("e => [e.naturalWidth, e.naturalHeight]")
+    found = [int(text) for text in box.locator(".widget-readout").all_inner_texts()]
+    assert abs(found[0] - natural[0] / 4) <= 2 and abs(found[1] - natural[1] / 2) <= 2
+    keep(page, box, "01_features")
+    assert page.thrown == []
 
 
 def test_a_stroke_reaches_python(page):
@@ -125,3 +182,4 @@ def test_a_stroke_reaches_python(page):
     page.mouse.move(box["x"] + 90, box["y"] + 60, steps=6)
     page.mouse.up()
     page.wait_for_function("([img, old]) => img.src !== old", arg=[image.element_handle(), before])
+    assert page.thrown == []

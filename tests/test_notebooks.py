@@ -1,6 +1,7 @@
 """The suite's own rules: exercises come as stubs, solutions are beside them, and every notebook reads without a kernel."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,91 @@ def test_committed_with_outputs_and_without_widget_state(path):
     assert len(pictures) >= 3
 
 
+def shown(cell):
+    """Kinds of output of a code cell."""
+    return {kind for output in cell.get("outputs", ()) for kind in output.get("data", {})}
+
+
+@every_notebook
+def test_cells_are_short(path):
+    """At most 15 lines besides imports and blank ones; Algorithm 1 alone, which is shown as a whole, has more."""
+    for cell in cells(path, "code"):
+        lines = [line for line in cell["source"] if line.strip() and not line.startswith(("import ", "from "))]
+        assert len(lines) <= (25 if "def algorithm1" in "".join(lines) else 15), "".join(lines[:3])
+        assert max(map(len, cell["source"])) <= 130
+
+
+@every_notebook
+def test_begins_and_ends_as_all_do(path):
+    first, second, *_, last = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    head, end = "".join(first["source"]), "".join(last["source"])
+    assert re.match(rf"# {path.stem[:2]} · ", head) and "**The question.**" in head and "After this notebook you can" in head
+    assert 3 <= len(re.findall(r"^\d\. ", head, re.M)) <= 5, "three to five objectives"
+    assert re.search(r"\*\*Before you start:\*\*.*\*\*Time:\*\* \d+ minutes to read, .* to do; .*(two CPU cores|CPU)", head)
+    assert "**Paper:** Robinson et al. 2019, " in head and "**Back:**" in head
+    assert ("**Next:**" in head) == (path != NOTEBOOKS[-1])
+    assert "".join(second["source"]) == "from vosedu.widgets import setup\n\ndevice = setup(seed=0)"
+    assert re.search(r"^\| idea \| .* \| function \|$", end, re.M)
+    assert all(part in end for part in ("**Quiz.** (1)", "(3)", "**Pitfalls.**", "**References.**", "arXiv:1904.08630"))
+
+
+@every_notebook
+def test_every_figure_has_a_caption_and_alternative_text(path):
+    """A caption is the first text behind a figure. The other is the cell's metadata `alt`: `nbconvert --template classic`
+    puts it into the page; JupyterLab and the default template have no place for it."""
+    sequence = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    numbers = []
+    for place, cell in enumerate(sequence):
+        if "image/png" not in shown(cell):
+            continue
+        assert len(cell["metadata"].get("alt", "")) >= 20, f"cell {place}"
+        behind = next("".join(c["source"]) for c in sequence[place:] if c["cell_type"] == "markdown")
+        caption = re.match(r"\*(Figure (\d+)\. .{30,})", behind, re.S)
+        assert caption, f"no caption behind cell {place}: {behind[:50]}"
+        numbers.append(int(caption[2]))
+    assert sorted(set(numbers)) == list(range(1, len(set(numbers)) + 1)) and numbers == sorted(numbers)
+
+
+@every_notebook
+def test_every_widget_is_predicted_and_stands_under_a_figure(path):
+    """Before each widget, since the widget before it: a figure for readers without a kernel, and a question to think about."""
+    figure = question = False
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        question |= cell["cell_type"] == "markdown" and "> **Predict.**" in source
+        if "application/vnd.jupyter.widget-view+json" in shown(cell) and "TrainingView(" not in source:
+            assert figure and question, source
+            figure = question = False
+        figure |= "image/png" in shown(cell)
+
+
+@every_notebook
+def test_a_box_says_what_was_measured_and_links_lead_somewhere(path):
+    text = "\n".join("".join(c["source"]) for c in cells(path, "markdown"))
+    assert "What the paper claims, what we measure here." in text or path.stem.startswith("09")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert (path.parent / target).exists(), target
+
+
+@every_notebook
+def test_the_list_gives_the_same_minutes(path):
+    listed = (path.parent / "README.md").read_text(encoding="utf-8")
+    read, do = re.search(rf"\({path.name}\).*\| (\d+) \+ (\d+|open) \|$", listed, re.M).groups()
+    head = "".join(cells(path, "markdown")[0]["source"])
+    assert f"{read} minutes to read, {do if do != 'open' else 'as long as you like'} to do" in head
+
+
+def test_exercises_rise_in_difficulty_and_have_hints_and_solutions():
+    """Two or more in each of 01 to 08, numbered in order, not all equally hard, with hints and a link to the solutions."""
+    for path in NOTEBOOKS[1:9]:
+        text = "\n".join("".join(c["source"]) for c in cells(path, "markdown"))
+        found = re.findall(r"^### Exercise (\d\d)\.(\d) \((easy|medium|hard), \d+ minutes\)$", text, re.M)
+        stubs = [c for c in cells(path, "code") if "exercise" in c["metadata"].get("tags", [])]
+        assert len(stubs) >= 2 and [(path.stem[:2], str(k + 1)) for k in range(len(stubs))] == [f[:2] for f in found]
+        assert len({f[2] for f in found}) > 1 and f"](solutions/{path.name})" in text
+        assert all(".hint(1)" in "".join(c["source"]) for c in stubs)
+
+
 @every_notebook
 def test_stubs_fail_their_checks(path, capsys):
     """Each cell tagged `exercise` is a stub: its check says so, and prints no traceback."""
@@ -42,7 +128,8 @@ def test_stubs_fail_their_checks(path, capsys):
         exec(source, scope)
         assert "still to be written" in capsys.readouterr().out
     solutions = path.parent / "solutions" / path.name
-    assert bool(stubs) == solutions.is_file()
-    if stubs:
-        solved = "\n".join("".join(c["source"]) for c in cells(solutions, "code"))
-        assert solved.count("assert exercises.") == len(stubs)
+    solved = "\n".join("".join(c["source"]) for c in cells(solutions, "code"))
+    assert solved.count("assert exercises.") == len(stubs)
+    questions = re.search(r"\*\*Quiz\.\*\*(.*)", "".join(cells(path, "markdown")[-1]["source"]))[1]
+    answers = "".join(cells(solutions, "markdown")[-1]["source"])
+    assert len(set(re.findall(r"\(\d\)", questions))) == len(re.findall(r"^\d\. .{8,}", answers, re.M)) >= 3

@@ -132,7 +132,7 @@ def test_contact_sheet(name):
 
 
 def test_missing_blender_is_explained():
-    """Without bpy the script says what to install, and `--help` works all the same."""
+    """Without bpy the script says what to install; `--help` and `--list` work all the same."""
     script = ROOT / "data" / "render_scenes.py"
     blocked = (
         f"import sys, runpy; sys.modules['bpy'] = None; sys.argv = ['x']; runpy.run_path({str(script)!r}, run_name='__main__')"
@@ -141,6 +141,8 @@ def test_missing_blender_is_explained():
     assert run.returncode != 0 and "pip install" in run.stderr and "bpy" in run.stderr
     usage = subprocess.run([sys.executable, str(script), "--help"], capture_output=True, text=True, timeout=60)
     assert usage.returncode == 0 and "--random" in usage.stdout
+    listed = subprocess.run([sys.executable, "-c", blocked.replace("['x']", "['x', '--list']")], capture_output=True, text=True)
+    assert listed.returncode == 0 and [line.split()[0] for line in listed.stdout.splitlines()] == NAMES
 
 
 def test_source_declares_the_scenes():

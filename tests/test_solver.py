@@ -2,10 +2,12 @@
 
 from itertools import pairwise
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vosedu.literal import first_order
 from vosedu.solver import conjugate_gradient, gauss_newton
 
 DOUBLE = torch.float64
@@ -73,3 +75,14 @@ def test_no_steps_changes_nothing():
     w = torch.randn(2, 2, dtype=DOUBLE)
     assert torch.equal(gauss_newton(Rosenbrock(), w, []), w)
     assert torch.equal(gauss_newton(Rosenbrock(), w, [0]), w)
+
+
+def test_first_order_descends_by_the_gradient_and_leaves_the_start():
+    start = torch.tensor([[0.5, 2.0]], dtype=DOUBLE)
+    losses, seconds = first_order(Rosenbrock(), start, torch.optim.SGD, 5, lr=1e-4)
+    assert torch.equal(start, torch.tensor([[0.5, 2.0]], dtype=DOUBLE))
+    assert len(losses) == len(seconds) == 6 and losses[0] == Rosenbrock().loss(start).item()
+    assert all(y < x for x, y in pairwise(losses)) and all(y > x for x, y in pairwise(seconds))
+    w = start.clone().requires_grad_(True)
+    Rosenbrock().loss(w).sum().backward()
+    assert losses[1] == pytest.approx(Rosenbrock().loss(start - 1e-4 * w.grad).item())

@@ -1,5 +1,9 @@
 """Painter, studio and scene editor without a browser: strokes go in, labels and files come out."""
 
+import base64
+import io
+import re
+import zipfile
 from datetime import datetime, timezone
 
 import numpy as np
@@ -7,10 +11,11 @@ import pytest
 from conftest import moving_disk
 from PIL import Image
 
+import vosedu.studio
 from vosedu import datasets
 from vosedu.errors import InputError
 from vosedu.metrics import jaccard
-from vosedu.studio import Painter, SceneEditor, Studio, rasterise, snap
+from vosedu.studio import Painter, SceneEditor, Studio, download_link, rasterise, snap
 from vosedu.video import FrameSource, image_files, read_mask, write_mask
 
 EMPTY = np.zeros((60, 100), np.uint8)
@@ -95,6 +100,20 @@ def test_studio_from_painting_to_files(clip, tmp_path):
     assert (tmp_path / "out" / "my clip-overlay.mp4").stat().st_size > 0
     assert np.array_equal(read_mask(tmp_path / "out" / "my clip-painted.png"), labels[0])
     assert len(studio.player.frames) == 5 and studio.bar.value == 6 and "6 frames" in studio.note.value
+    links = dict(re.findall(r'download="([^"]+)" href="data:application/octet-stream;base64,([^"]+)"', studio.links.value))
+    assert set(links) == {"my clip-masks.zip", "my clip-overlay.mp4"}
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(links["my clip-masks.zip"]))) as archive:
+        assert archive.namelist() == [p.name for p in masks] and archive.read("000.png") == masks[0].read_bytes()
+    assert base64.b64decode(links["my clip-overlay.mp4"]) == (tmp_path / "out" / "my clip-overlay.mp4").read_bytes()
+    studio.rows.value = 480
+    assert studio.links.value == "", "a video that is opened anew has nothing to save yet"
+
+
+def test_a_download_too_large_for_a_link_says_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(vosedu.studio, "LARGEST_LINK", 3)
+    (tmp_path / "film.mp4").write_bytes(b"1234")
+    assert "href" not in download_link("the film", [tmp_path / "film.mp4"])
+    assert str(tmp_path) in download_link("the film", [tmp_path / "film.mp4"])
 
 
 def test_studio_says_what_is_wrong_with_a_path_and_takes_an_uploaded_mask(clip, tmp_path):

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import matplotlib.pyplot as plt
@@ -21,18 +22,23 @@ from vosedu.target_model import learn
 from vosedu.widgets import (
     VIEWS,
     BlobBench,
+    CurveReader,
+    DepthBench,
     MemoryStrip,
     Microscope,
     Player,
     Probe,
     Relearner,
     Tour,
+    TrainingView,
     WarpBench,
     boundary_picture,
     pca_colours,
+    refinement_diagram,
     row,
     score_picture,
     setup,
+    with_scale,
 )
 
 
@@ -77,11 +83,13 @@ def test_tour_runs_the_chosen_object_from_its_own_first_mask(segmenter):
 
 def test_memory_strip_draws_areas_in_proportion_to_weights():
     red, blue = (np.broadcast_to(np.uint8(c), (40, 80, 3)) for c in ((250, 0, 0), (0, 0, 250)))
-    strip = MemoryStrip([red, blue], np.array([[1.0, 0.0], [0.75, 0.25]]))
+    strip = MemoryStrip([red, blue], np.array([[1.0, 0.0], [0.75, 0.25]]), first=1)
     colours = red[0, 0].astype(int), blue[0, 0].astype(int)
     area = [[(np.abs(strip.picture(t) - c).max(axis=2) < 5).sum() for c in colours] for t in (0, 1)]
     assert area[0][1] == 0 and area[1][0] / area[0][0] == pytest.approx(0.75, rel=0.03)
     assert area[1][0] / area[1][1] == pytest.approx(3, rel=0.05)
+    above, below = np.vsplit(strip.picture(1), 2)
+    assert (np.abs(above - colours[1]).max(axis=2) >= 5).all() and (np.abs(below - colours[0]).max(axis=2) >= 5).all()
     before = strip.image.value
     strip.index.value = 0
     assert strip.image.value != before
@@ -91,6 +99,14 @@ def test_score_colours_have_fixed_limits():
     table = (colormaps["viridis"]([0, 255])[:, :3] * 255).astype(np.uint8)
     found = score_picture(np.array([[-0.5, 1.5], [-9.0, 9.0]]))
     assert np.array_equal(found, [[table[0], table[1]], [table[0], table[1]]])
+
+
+def test_scale_is_drawn_into_the_corner_alone():
+    picture = np.full((60, 120, 3), 200, np.uint8)
+    found = with_scale(picture)
+    assert (picture == 200).all() and (found[:30] == 200).all() and (found[:, :50] == 200).all()
+    table = (colormaps["viridis"]([0, 255])[:, :3] * 255).astype(int)
+    assert np.abs(found[52, [54, 113]].astype(int) - table).max() < 8
 
 
 def test_setup_prints_versions_device_and_seed(capsys):
@@ -141,11 +157,34 @@ def test_relearner_learns_what_its_sliders_say(first_frame):
     assert np.abs(decode(relearner).astype(int) - before).max() > 40
 
 
+def test_relearner_takes_eq_4_as_meant_and_as_printed(first_frame):
+    segmenter, frames, _, samples = first_frame
+    late = segmenter.features(frames[-1][None])[TARGET_DEPTH][0]
+    relearner = Relearner([frames[0], frames[-1]], samples, late, segmenter.config)
+    shares = {}
+    for name, rule in Relearner.RULES:
+        relearner.rule.value = rule
+        shares[name.split(",")[0] + rule[1]] = relearner.learn()[1]
+        assert f"{relearner.learn()[1]:.2f}" in relearner.note.value
+    size = samples.labels.mean().item()
+    assert size < 0.1 and shares["maxroot"] == pytest.approx(0.1, abs=1e-3)
+    assert shares["maxprinted"] > 0.15 and shares["minprinted"] == pytest.approx(size, rel=0.05)
+
+
 def test_row_draws_every_picture():
     pictures = [np.full((10, 20, 3), 30 * k, np.uint8) for k in range(3)]
     row(pictures, ["a", "b", "c"])
     axes = plt.gcf().axes
     assert [ax.get_title() for ax in axes] == ["a", "b", "c"] and np.array_equal(axes[2].images[0].get_array(), pictures[2])
+    row(pictures, ["a", "b", "c"], limits=(0, 2))
+    assert plt.gcf().axes[3].get_ylim() == (0, 2)
+    plt.close("all")
+
+
+def test_the_diagram_names_what_refinement_has():
+    refinement_diagram()
+    texts = " ".join(text.get_text() for text in plt.gcf().axes[0].texts)
+    assert all(f"conv{d}_x" in texts for d in (2, 3, 4, 5)) and texts.count("TSE") == 4 + 1 and texts.count("CAB") == 4
     plt.close("all")
 
 
@@ -170,9 +209,24 @@ def test_probe_finds_the_probed_position(segmenter):
     probe.x.value, probe.y.value = 70, 40
     assert np.unravel_index(probe.similarity().argmax(), (6, 8)) == (40 // 16, 70 // 16)
     assert probe.similarity().max() == pytest.approx(1, abs=1e-4)
+    spread = np.ptp(probe.similarity())
+    probe.centred.value = True
+    assert np.ptp(probe.similarity()) > spread and probe.similarity()[40 // 16, 70 // 16] == pytest.approx(1, abs=1e-4)
+    probe.centred.value = False
     before = decode(probe).astype(int)
     probe.depth.value = 1
     assert probe.similarity().shape == (24, 32) and np.abs(decode(probe).astype(int) - before).max() > 40
+
+
+def test_a_click_on_the_first_frame_moves_the_probe(segmenter):
+    frames, _ = moving_disk(2)
+    maps = [segmenter.features(frame[None]) for frame in frames]
+    probe = Probe(frames, maps)
+    before = probe.image.value
+    probe.image.point = (70, 41)
+    assert (probe.x.value, probe.y.value) == (70, 41) and probe.image.value != before
+    probe.image.point = (frames[0].shape[1] + 5, 3)
+    assert (probe.x.value, probe.y.value) == (70, 41), "the second frame is not probed"
 
 
 def test_boundary_picture_tells_right_from_wrong_edges():
@@ -198,12 +252,65 @@ def test_warp_bench_moves_image_and_mask():
     assert np.abs(decode(bench).astype(int) - before).max() > 60
 
 
-def test_blob_bench_changes_what_refinement_is_given(random_segmenter):
-    frames, _ = moving_disk(1)
+@pytest.fixture(scope="module")
+def refining(random_segmenter):
     segmenter = copy.copy(random_segmenter)
     torch.manual_seed(0)
     segmenter.refinement = Refinement(segmenter.backbone.channels).eval().requires_grad_(False)
-    bench = BlobBench(segmenter, frames[0], torch.zeros(6, 8), segmenter.features(frames[0][None]))
+    return segmenter
+
+
+def test_depth_bench_gives_zeros_for_a_depth_that_is_off(refining):
+    frames, labels = moving_disk(1)
+    features = refining.features(frames[0][None])
+    refining.refinement.project.conv2.bias -= refining.logits(features, torch.zeros(1, 6, 8), (96, 128)).median()
+    bench = DepthBench(refining, frames[0], torch.zeros(6, 8), features, labels[0])
+    full = refining.logits(features, torch.zeros(1, 6, 8), (96, 128))[0] > 0
+    assert np.array_equal(bench.mask(), full.numpy()) and 0.1 < full.float().mean() < 0.9
+    assert bench.note.value.startswith("J 0.")
+    before = bench.image.value
+    bench.switches[0].value = False
+    blanked = [features[0], torch.zeros_like(features[1]), *features[2:]]
+    assert np.array_equal(bench.mask(), (refining.logits(blanked, torch.zeros(1, 6, 8), (96, 128))[0] > 0).numpy())
+    bench.switches[2].value = bench.switches[3].value = False
+    assert bench.image.value != before
+
+
+def test_curve_reader_opens_at_the_worst_frame_and_follows_its_slider():
+    frames, labels = moving_disk(5)
+    scores = [label[::16, ::16].astype(float) for label in labels]
+    lost = labels.copy()
+    lost[3] = 0
+    reader = CurveReader({"kept": (frames, labels, labels, scores), "lost": (frames[:4], lost[:4], labels[:4], scores[:4])})
+    assert reader.curves["kept"].min() == 1 and reader.curves["lost"].tolist() == [1, 1, 1, 0]
+    reader.video.value = "lost"
+    assert (reader.index.value, reader.index.max) == (3, 3)
+    worst = decode(reader).astype(int)
+    assert worst.shape == (96 + 48, 256, 3)
+    reader.index.value = 0
+    assert np.abs(decode(reader).astype(int) - worst)[96:].max() > 60, "the marker moves"
+    reader.video.value = "kept"
+    assert reader.index.max == 4
+
+
+def test_training_view_keeps_every_checkpoint():
+    frames, labels = moving_disk(1, (96, 176))
+    shot = SimpleNamespace(frame=frames[0], mask=labels[0])
+    view = TrainingView(SimpleNamespace(draw=lambda index, rng: shot))
+    blank = decode(view).astype(int)
+    for step, sharpness in ((20, 0.1), (40, 5.0)):
+        logits = torch.from_numpy(sharpness * (2.0 * labels - 1))
+        view(SimpleNamespace(step=step, trained=lambda: None, logits=lambda net, clips, frame, found=logits: (found, None)))
+    assert view.steps == [20, 40] and view.losses[1] < view.losses[0] and view.index.value == view.index.max == 1
+    last = decode(view).astype(int)
+    assert last.shape == (192, 704, 3) and np.array_equal(view.masks[1], labels[0] > 0) and blank.shape != last.shape
+    view.index.value = 0
+    assert np.abs(decode(view).astype(int) - last).max() > 60
+
+
+def test_blob_bench_changes_what_refinement_is_given(refining):
+    frames, _ = moving_disk(1)
+    bench = BlobBench(refining, frames[0], torch.zeros(6, 8), refining.features(frames[0][None]))
     bench.radius.value = 0
     assert not bench.blob().any() and bench.survives() == 0
     bench.x.value, bench.y.value, bench.radius.value = 40, 40, 1

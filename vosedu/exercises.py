@@ -4,10 +4,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from . import literal, metrics, segmenter, solver, target_model
+from .memory import Memory, initial_gamma
 
 
 class Wrong(Exception):
@@ -54,7 +56,8 @@ def _equal(found: object, expected: torch.Tensor, tolerance: float = 1e-4) -> bo
 
 
 def _need(found: object, expected: torch.Tensor, wrong: dict[str, torch.Tensor], otherwise: str) -> None:
-    """Raise `Wrong` with the message whose wrong answer was found, or with `otherwise`."""
+    """Raise `Wrong` with the message whose wrong answer was found, or with `otherwise`; arrays are as good as tensors."""
+    found = torch.from_numpy(found) if isinstance(found, np.ndarray) else found
     if not isinstance(found, torch.Tensor) or found.shape != expected.shape:
         shape = tuple(getattr(found, "shape", ())) or type(found).__name__
         raise Wrong(f"Expected a tensor of shape {tuple(expected.shape)}, and got {shape}.")
@@ -67,7 +70,10 @@ def _need(found: object, expected: torch.Tensor, wrong: dict[str, torch.Tensor],
 
 
 def _pixel_weights(answer: Callable) -> None:
-    for rows, columns in ((3, 4), (14, 15)):  # a small target, below kappa_min, and a large one
+    printed = ("This is the printed min: a target smaller than kappa_min is then never strengthened. Which of the two "
+               "shares should win?")
+    always = "A target larger than kappa_min is held down to it: kappa is the larger of the two shares, not always kappa_min."
+    for rows, columns, smaller in ((3, 4, printed), (14, 15, always)):  # a target below kappa_min, and one above
         labels = torch.zeros(15, 16)
         labels[:rows, :columns] = 1
         right = target_model.pixel_weights(labels)
@@ -76,8 +82,7 @@ def _pixel_weights(answer: Callable) -> None:
             right,
             {
                 "This is the square of v: eq. (2) squares v itself, so v must be the square root.": right.square(),
-                "This is the printed min: a target smaller than kappa_min is then never strengthened. Which of the two "
-                "shares should win?": target_model.pixel_weights(labels, share_rule="min"),
+                smaller: target_model.pixel_weights(labels, share_rule="min"),
                 "This is the printed min, and squared: see both notes below eq. (4).": target_model.pixel_weights(
                     labels, share_rule="min", weight_power="printed"
                 ),
@@ -139,6 +144,31 @@ def _linearised_filter(answer: Callable) -> None:
     )
 
 
+def _normal_stencil(answer: Callable) -> None:
+    for rows, cells in ((32, 4), (27, 5)):
+        up = F.interpolate(torch.eye(cells)[None], size=rows, mode="linear")[0].T  # (H, h)
+        v = torch.linspace(0.2, 3, rows).sqrt()
+
+        def both(weights: torch.Tensor, up: torch.Tensor = up) -> torch.Tensor:
+            k = up.T @ (weights[:, None] * up)
+            return torch.cat([k.diagonal(), k.diagonal(1)])
+
+        found = answer(up, v)
+        if not isinstance(found, (tuple, list)) or len(found) != 2:
+            raise Wrong("Return two vectors: the diagonal of K, and the one beside it.")
+        if isinstance(found[1], torch.Tensor) and found[1].shape == (cells,):
+            raise Wrong("The second vector has one entry too many: a cell at the end has no neighbour on its right.")
+        _need(
+            torch.cat([torch.as_tensor(part) for part in found]),
+            both(v.square()),
+            {
+                "This has v where K has v squared.": both(v),
+                "This has no weights.": both(torch.ones_like(v)),
+            },
+            "K[i, i] sums v² U[n, i]² over pixels n, and K[i, i + 1] sums v² U[n, i] U[n, i + 1].",
+        )
+
+
 def _similarity(answer: Callable) -> None:
     g = torch.Generator().manual_seed(2)
     x, f = torch.randn(5, 3, 4, generator=g), torch.randn(5, generator=g)
@@ -155,8 +185,43 @@ def _similarity(answer: Callable) -> None:
     )
 
 
+def _principal_components(answer: Callable) -> None:
+    g = torch.Generator().manual_seed(4)
+    scale = torch.tensor([5.0, 3.0, 2.0, 0.5, 0.2, 0.1])
+    mix = torch.linalg.qr(torch.randn(6, 6, generator=g))[0]
+    x = (mix @ (scale[:, None] * torch.randn(6, 80, generator=g))).view(6, 8, 10) + 4 * torch.randn(6, 1, 1, generator=g)
+
+    def coordinates(x: torch.Tensor, centre: bool = True, last: bool = False, unit: bool = False) -> torch.Tensor:
+        flat = x.flatten(1)
+        centred = flat - flat.mean(dim=1, keepdim=True) if centre else flat
+        directions, size, _ = torch.linalg.svd(centred, full_matrices=False)
+        found = directions.T @ centred
+        found = found / size[:, None] if unit else found
+        return (found[-2:] if last else found[:2]).view(2, *x.shape[1:])
+
+    def signed(found: object) -> object:
+        """A direction and its opposite are equally good: the first position is made positive."""
+        if isinstance(found, torch.Tensor) and found.dim() == 3:
+            return found * torch.where(found[:, :1, :1] < 0, -1.0, 1.0)
+        return found
+
+    _need(
+        signed(answer(x, 2)),
+        signed(coordinates(x)),
+        {
+            "The mean over positions is still in it: the first direction then shows the mean, not what varies.":
+                signed(coordinates(x, centre=False)),
+            "These are the directions in which x varies least: which end of the spectrum comes first?":
+                signed(coordinates(x, last=True)),
+            "These have unit length: coordinates keep how much x varies along each direction.":
+                signed(coordinates(x, unit=True)),
+        },
+        "Each channel less its mean; the directions of most variance among the columns; the inner products with them.",
+    )
+
+
 def _jaccard(answer: Callable) -> None:
-    a, b = torch.zeros(2, 6, 6, dtype=torch.bool)
+    a, b = torch.zeros(2, 8, 8, dtype=torch.bool)
     a[1:5, 1:5], b[2:6, 1:6] = True, True
     pairs = [(a, b), (a, a), (a, ~a), (torch.zeros_like(a), torch.zeros_like(a))]
     for prediction, truth in pairs:
@@ -168,9 +233,45 @@ def _jaccard(answer: Callable) -> None:
                 raise Wrong("This is the Dice coefficient, 2|A∩B| / (|A| + |B|); J divides by the union.")
             if either and abs(found - both / truth.sum().item()) < 1e-6:
                 raise Wrong("This is recall: pixels labelled in error must lower J too.")
+            if either and abs(found - both / prediction.sum().item()) < 1e-6:
+                raise Wrong("This is precision: pixels that were missed must lower J too.")
+            if either and abs(found - (prediction == truth).float().mean().item()) < 1e-6:
+                raise Wrong("This is accuracy: background that both leave alone does not count.")
             if not either:
                 raise Wrong("Two empty masks agree, and J is 1 there by convention.")
             raise Wrong(f"For one pair of masks it gives {found:.3f}, and J is {right:.3f}.")
+
+
+def _summary(answer: Callable) -> None:
+    g = np.random.default_rng(0)
+    for count in (11, 22):
+        j = np.concatenate([[1.0], np.linspace(0.9, 0.3, count - 2) + 0.05 * g.standard_normal(count - 2), [0.05]])
+
+        def three(values: np.ndarray) -> np.ndarray:
+            return np.array(list(metrics.summarise(values).values()))
+
+        inner, half = j[1:-1], (count - 2) // 2
+        right = three(inner)
+        found = np.array([float(v) for v in answer(j)])
+        if found.shape != (3,):
+            raise Wrong("Return three numbers: mean, recall, decay.")
+        if np.allclose(found, right, atol=1e-6):
+            continue
+        wrong = {
+            "The first frame is given, and counts.": three(j[:-1]),
+            "The last frame counts; the protocol leaves it out.": three(j[1:]),
+            "First and last frame count; the protocol leaves out both.": three(j),
+            "Decay has the wrong sign: it is positive where J falls.": right * [1, 1, -1],
+            "Decay compares halves; it is the first quarter less the last.":
+                np.array([*right[:2], inner[:half].mean() - inner[-half:].mean()]),
+            "Recall is the mean of the frames above 0.5; it is their share.":
+                np.array([right[0], inner[inner > 0.5].mean(), right[2]]),
+        }
+        for message, values in wrong.items():
+            if np.allclose(found, values, atol=1e-6):
+                raise Wrong(message)
+        names = [n for n, a, b in zip(("mean", "recall", "decay"), found, right, strict=True) if abs(a - b) > 1e-6]
+        raise Wrong(f"For one curve of {count} frames {' and '.join(names)} should be otherwise: {right.round(3).tolist()}.")
 
 
 def _residual_weight(answer: Callable) -> None:
@@ -211,6 +312,55 @@ def _about(answer: Callable) -> None:
         )
 
 
+def _visible_share(answer: Callable) -> None:
+    mask = torch.zeros(40, 60)
+    mask[10:20, 20:34] = 1
+    maps = ([[1.5, 0.0], [0.0, 1.5]], 210.0), ([[0.8, -0.3], [0.4, 0.9]], 60.0), ([[-1.0, 0.2], [0.1, 1.0]], 90.0)
+    for linear, seen in maps:
+        warp, area, label = np.array([[*linear[0], 3.0], [*linear[1], -2.0]]), mask.sum().item(), torch.zeros(40, 60)
+        label.view(-1)[: int(seen)] = 1
+        det = linear[0][0] * linear[1][1] - linear[0][1] * linear[1][0]
+        right = seen / (abs(det) * area)
+        found = float(answer(mask.numpy(), label.numpy(), warp))
+        for message, value in {
+            "A mirrored target has no negative area: take the determinant's absolute value.": seen / (det * area),
+            "This compares with the target before the warp: an enlarged one that is half outside would pass.": seen / area,
+            "An area grows with the determinant itself, not with its root.": seen / (abs(det) ** 0.5 * area),
+            "This multiplies by the determinant; the warped target should have |det A| times its area.": seen * abs(det) / area,
+        }.items():
+            if abs(found - value) < 1e-6 < abs(found - right):
+                raise Wrong(message)
+        if abs(found - right) > 1e-6:
+            raise Wrong(f"For A = {linear}, {area:.0f} pixels before and {seen:.0f} seen it should be {right:.3f}.")
+
+
+def _shared_convolution(answer: Callable) -> None:
+    g = torch.Generator().manual_seed(5)
+    weight, h = torch.randn(6, 5, 3, 3, generator=g), torch.randn(1, 4, 7, 9, generator=g)
+    scores = torch.randn(3, 1, 7, 9, generator=g)
+    spent = []
+
+    def convolve(x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        spent.append(x.shape[0] * kernel.numel())  # multiplications a position
+        return F.conv2d(x, kernel, padding=1)
+
+    together = torch.cat([h.expand(3, -1, -1, -1), scores], dim=1)
+    _need(
+        answer(convolve, weight, h, scores),
+        F.conv2d(together, weight, padding=1),
+        {
+            "The score is the last channel of the kernel, not the first.":
+                F.conv2d(torch.cat([scores, h.expand(3, -1, -1, -1)], dim=1), weight, padding=1),
+            "The features' part is missing.": F.conv2d(scores, weight[:, 4:], padding=1),
+            "The scores' part is missing.": F.conv2d(h, weight[:, :4], padding=1).expand(3, -1, -1, -1),
+        },
+        "A convolution over joined channels is a sum of one over each part, with the kernel split alike.",
+    )
+    if sum(spent) > 6 * 9 * (4 + 3):
+        raise Wrong(f"The result is right, but took {sum(spent)} multiplications a position where {6 * 9 * 7} do: "
+                    "the features are the same for every object.")
+
+
 def _channel_attention(answer: Callable) -> None:
     g = torch.Generator().manual_seed(3)
     deeper, shallower = torch.randn(1, 64, 2, 3, generator=g), torch.randn(1, 64, 4, 6, generator=g)
@@ -233,6 +383,24 @@ def _channel_attention(answer: Callable) -> None:
             "Only the shallower map is gated, not the sum.": (shallower + up) * factors,
         },
         "Gate the shallower channels with the sigmoid of gate(averages), then add the deeper map, upsampled bilinearly.",
+    )
+
+
+def _entropy_gradient(answer: Callable) -> None:
+    logits, labels = torch.tensor([[-4.0, 0.5], [2.0, -0.3], [1.0, 6.0]]), torch.tensor([[0.0, 1], [0, 1], [1, 1]])
+    p = logits.sigmoid()
+    right = (p - labels) / labels.numel()
+    _need(
+        answer(logits, labels),
+        right,
+        {
+            "The loss is a mean: divide by the number of pixels.": p - labels,
+            "The sign is wrong: where a label of 0 is answered with 1, the logit must be pushed down.": -right,
+            "This is the derivative with respect to the probability; go on to the logit, by the chain rule.":
+                right / (p * (1 - p)),
+            "The factor p (1 - p) belongs to a squared loss; here it cancels.": right * p * (1 - p),
+        },
+        "By the chain rule, dL/dp times p (1 - p): what is left is short.",
     )
 
 
@@ -272,10 +440,39 @@ def _memory_weights(answer: Callable) -> None:
                 "The weights do not sum to one: normalise.": plain,
                 "The first insertion is set against gamma_0 = eta, not against the first sample's weight of 1.":
                     _weights_after(count, eta, start=1.0),
+                "The newest weighs eta itself: gamma_0 = eta is what the first insertion is set against, so it weighs more.":
+                    _weights_after(count, eta, start=eta * (1 - eta)),
                 "These are oldest last; oldest first, please.": _weights_after(count, eta).flip(0),
             },
             f"For {count} insertions and eta {eta} the newest should weigh {_weights_after(count, eta)[-1]:.4f}.",
         )
+
+
+def _evicted_after(samples: int, capacity: int, eta: float, first: float = 2.0) -> int:
+    """Insertions until the engine's memory, by the printed rule, overwrites slot 0: the ground-truth frame."""
+    gamma = initial_gamma(1, samples, first, torch.zeros(()))
+    blank = target_model.NormalForm(*(torch.zeros(1, samples, 1) for _ in target_model.NormalForm._fields))
+    memory, count = Memory(torch.zeros(1, samples, 1, 1), blank, gamma, capacity, eta), 0
+    while not memory.projected[0, 0].any():
+        memory.insert(torch.ones(1, 1, 1), target_model.NormalForm(*(part[:, 0] for part in blank)), torch.tensor([True]))
+        count += 1
+    return count
+
+
+def _eviction(answer: Callable) -> None:
+    for samples, capacity, eta in ((20, 80, 0.1), (5, 12, 0.3), (20, 80, 0.02)):
+        right, found = _evicted_after(samples, capacity, eta), int(answer(samples, capacity, eta))
+        if found == right:
+            continue
+        if found == capacity - samples + 1:
+            raise Wrong("That is the first eviction. Whose turn is it? The frame itself weighs twice as much as its copies.")
+        if found == _evicted_after(samples, capacity, eta, 1.0):
+            raise Wrong("The frame itself weighs twice as much as each of its augmented copies.")
+        if abs(found - right) == 1:
+            raise Wrong("Off by one: count the insertion that overwrites it.")
+        if found == capacity and eta < 0.1:
+            raise Wrong("Right for eta = 0.1. With a small eta the first of its own masks weigh less than the frame.")
+        raise Wrong(f"For {samples} samples, capacity {capacity} and eta {eta} it should be {right}, and is {found}.")
 
 
 def _soft_aggregation(answer: Callable) -> None:
@@ -283,18 +480,57 @@ def _soft_aggregation(answer: Callable) -> None:
     p[:, 1] = torch.tensor([[0.3], [0.05]])
     everyone = torch.cat([(1 - p).prod(dim=0, keepdim=True), p])
     odds = everyone / (1 - everyone)
+    least = torch.cat([(1 - p).amin(dim=0, keepdim=True), p])
+    least = least / (1 - least)
     _need(
         answer(p),
         segmenter.aggregate(p),
         {
             "Probabilities were normalised; the formula has odds, p / (1 - p).": everyone / everyone.sum(dim=0),
             "This is a softmax over the odds themselves; it is one over their logarithms.": odds.softmax(dim=0),
+            "This is a softmax over probabilities; it is one over log-odds.": everyone.softmax(dim=0),
+            "The background's probability is the product of all (1 - p_n), not the least of them.": least / least.sum(dim=0),
             "The background comes first.": segmenter.aggregate(p).roll(-1, dims=0),
         },
         "Background: the product of (1 - p_n). Then each one's odds over the sum of all odds, the background's among them.",
     )
 
 
+principal_components = Exercise(
+    "principal_components", _principal_components,
+    ("Make x a matrix (C, h w), and take each row's mean away.",
+     "Its SVD u, s, vt: the columns of u are the directions, in falling order; u[:, :count].T @ centred, then .view."),
+)
+summary = Exercise(
+    "summary", _summary,
+    ("First cut the curve: j[1:-1]. Recall is the mean of a comparison.",
+     "b = np.round(np.linspace(0, n - 1, 5)).astype(int); the first quarter is x[: b[1] + 1], the last x[b[3] :]."),
+)
+normal_stencil = Exercise(
+    "normal_stencil", _normal_stencil,
+    ("Write K[i, j] = sum over n of v[n]² U[n, i] U[n, j] for j = i, then for j = i + 1.",
+     "(U * U).T @ v² and (U[:, :-1] * U[:, 1:]).T @ v²."),
+)
+visible_share = Exercise(
+    "visible_share", _visible_share,
+    ("By which factor does an affine map change an area?",
+     "abs(np.linalg.det(warp[:, :2])) times the mask's pixels are what one would see of it in an endless image."),
+)
+shared_convolution = Exercise(
+    "shared_convolution", _shared_convolution,
+    ("A kernel over joined channels can be cut along its input channels.",
+     "convolve(h, weight[:, :-1]) once, plus convolve(scores, weight[:, -1:]): the sum broadcasts over objects."),
+)
+entropy_gradient = Exercise(
+    "entropy_gradient", _entropy_gradient,
+    ("dL/dp = (p - y) / (p (1 - p)) for one pixel, and dp/dl = p (1 - p).",
+     "(logits.sigmoid() - labels) / labels.numel()."),
+)
+eviction = Exercise(
+    "eviction", _eviction,
+    ("Simulate: a list of weights, a mark for each of whose it is. No formula is needed, and it is different for small eta.",
+     "While the frame is there: if the list is full, drop the least; append newest / (1 - eta); divide by the sum."),
+)
 jaccard = Exercise(
     "jaccard", _jaccard,
     ("Count the pixels in both masks, and the pixels in at least one.",
@@ -353,6 +589,7 @@ soft_aggregation = Exercise(
 )
 
 ALL = (
-    similarity, jaccard, pixel_weights, loss_share, conjugate_gradient, linearised_filter, about, channel_attention,
-    cross_entropy, memory_weights, soft_aggregation,
+    similarity, principal_components, pixel_weights, loss_share, conjugate_gradient, linearised_filter, normal_stencil,
+    about, visible_share, channel_attention, shared_convolution, memory_weights, eviction, soft_aggregation,
+    entropy_gradient, cross_entropy, jaccard, summary,
 )

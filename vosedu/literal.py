@@ -6,6 +6,8 @@ are the convolution kernels of the layers that are learned: (w1, w2), shaped (c,
 has a lambda for each.
 """
 
+import time
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -94,14 +96,25 @@ def gauss_newton(w: Weights, iterations: list[int], *data) -> Weights:
     return tuple(part.detach() for part in w)
 
 
-def first_order(optimiser: type[torch.optim.Optimizer], w: Weights, steps: int, *data, **options) -> list[float]:
-    """Values of eq. (2) behind each step of one of PyTorch's optimisers: what Gauss-Newton is compared with."""
-    w = tuple(part.detach().clone().requires_grad_(True) for part in w)
-    run, values = optimiser(w, **options), []
+def first_order(
+    problem, w: Tensor, optimiser: type[torch.optim.Optimizer], steps: int, **options
+) -> tuple[list[float], list[float]]:
+    """One of PyTorch's optimisers on a problem that `vosedu.solver` solves, for comparison.
+
+    Args:
+        problem: with `loss` and `linearise`, whose first result is half the gradient.
+        w: (1, P) start, left as it is.
+        options: the optimiser's, its learning rate among them.
+
+    Returns:
+        Losses before the first and behind each step, and the seconds spent until there, measuring the loss left out.
+    """
+    w = w.clone()
+    run, losses, seconds = optimiser([w], **options), [problem.loss(w).item()], [0.0]
     for _ in range(steps):
-        run.zero_grad()
-        loss(w, *data).backward()
+        began = time.perf_counter()
+        w.grad = 2 * problem.linearise(w)[0]
         run.step()
-        with torch.no_grad():
-            values.append(loss(w, *data).item())
-    return values
+        seconds.append(seconds[-1] + time.perf_counter() - began)
+        losses.append(problem.loss(w).item())
+    return losses, seconds

@@ -3,6 +3,9 @@
 What the browser does is to collect strokes; everything that decides about pixels is Python, and is tested there.
 """
 
+import base64
+import io
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,10 +23,12 @@ from .evaluation import to_size
 from .metrics import jaccard
 from .runs import segment_video
 from .segmenter import Segmenter
-from .video import FrameSource, OverlayWriter, check_first_mask, make_folder, overlay, read_mask, write_mask
+from .video import FrameSource, OverlayWriter, check_first_mask, image_files, make_folder, overlay, read_mask, write_mask
 from .widgets import Player, jpeg
 
 STROKES = ("brush", "box", "ellipse")
+LARGEST_LINK = 30_000_000
+"""Bytes that a download link may hold: it travels to the browser with the widget."""
 
 
 def rasterise(strokes: Sequence[dict], base: np.ndarray) -> np.ndarray:
@@ -129,6 +134,22 @@ class Painter(anywidget.AnyWidget):
         self.value = jpeg(overlay(self.frame, self.labels))
 
 
+def download_link(text: str, paths: Sequence[Path]) -> str:
+    """HTML that saves files from the browser, wherever the kernel runs: several as a zip; where they are, if too large."""
+    if sum(path.stat().st_size for path in paths) > LARGEST_LINK:
+        return f"{text}: too large for a link, see <code>{paths[0].parent}</code>"
+    if len(paths) == 1:
+        name, content = paths[0].name, paths[0].read_bytes()
+    else:
+        name, buffer = f"{paths[0].parent.name}.zip", io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for path in paths:
+                archive.write(path, path.name)
+        content = buffer.getvalue()
+    data = base64.b64encode(content).decode()
+    return f'<a download="{name}" href="data:application/octet-stream;base64,{data}">{text}</a>'
+
+
 class Studio:
     """Open a video, paint its first frame, run, look, take the masks home.
 
@@ -141,6 +162,7 @@ class Studio:
         source, rows, preset: text and dropdowns, the settings.
         painter: of the video that is open.
         player: of the last run, or None.
+        links: what the browser can save of it.
         widget: all of it, for display.
     """
 
@@ -158,13 +180,14 @@ class Studio:
         self.buttons[-1].button_style = "primary"
         self.bar = ipywidgets.IntProgress(layout=ipywidgets.Layout(width="140px"))
         self.note, self.stage, self.canvas = ipywidgets.HTML(), ipywidgets.VBox(), ipywidgets.VBox()
+        self.links = ipywidgets.HTML()
         for control in (self.source, self.rows):
             control.observe(lambda _change: self._guard(self.open), "value")
         self.upload.observe(lambda _change: self._guard(self._take), "value")
         self.open()
         self.widget = ipywidgets.VBox([
             ipywidgets.HBox([self.source, self.upload]), ipywidgets.HBox([self.rows, self.preset, *self.buttons, self.bar]),
-            self.note, self.canvas, self.stage,
+            self.note, self.links, self.canvas, self.stage,
         ])
 
     def _guard(self, call) -> None:
@@ -184,7 +207,7 @@ class Studio:
         self.frames = FrameSource(Path(self.source.value).expanduser(), self.rows.value)
         self.painter = Painter(next(iter(self.frames))[1])
         self.canvas.children = [self.painter]
-        self.stage.children, self.player, self.bar.value = [], None, 0
+        self.stage.children, self.player, self.bar.value, self.links.value = [], None, 0, ""
         self.note.value = "Paint each object with a number of its own; <i>snap to edges</i> tidies a rough outline; then run."
 
     def _take(self) -> None:
@@ -227,6 +250,8 @@ class Studio:
         took = sum(video.stopwatch.seconds().values())
         self.note.value = (f"{len(frames)} frames, {len(video.ids)} objects, {len(frames) / took:.1f} frames per second of "
                            f"computing. Masks in <code>{folder}</code>, film in <code>{film}</code>.")
+        masks = download_link("the masks", image_files(folder))
+        self.links.value = f"Save {masks} or {download_link('the film', [film])}."
 
 
 class SceneEditor:

@@ -3,34 +3,43 @@
 Pictures travel as JPEG bytes into an `ipywidgets.Image`; no figure is drawn in a callback.
 """
 
+import itertools
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
+import anywidget
 import cv2
 import ipywidgets
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+import torch.nn.functional as F
+import traitlets
 from matplotlib import colormaps
 
 from . import datasets
 from .augmentation import cut_out, paste
+from .clips import Clips
 from .config import Config
 from .doctor import machine, versions
 from .evaluation import to_size
 from .features import TARGET_DEPTH
 from .memory import initial_gamma
-from .metrics import boundary, near
+from .metrics import boundary, boundary_f, jaccard, near
 from .segmenter import FirstFrame, Segmenter, pick_device
 from .solver import Iterate, gauss_newton
 from .target_model import NormalForm, TargetModel, WeightedSamples, first_frame_problem, learn, pixel_weights
+from .training import Training
 from .video import FrameSource, overlay
 
 VIEWS = ("all", "score map", "mask", "frame")
+SCORE_LIMITS = (-0.5, 1.5)
+"""Scores at the ends of the colour table, the same everywhere, so that colours compare."""
 
 
 class Basis(NamedTuple):
@@ -53,8 +62,20 @@ def setup(seed: int = 0) -> torch.device:
     return device
 
 
-def row(pictures: Sequence[np.ndarray], titles: Sequence[str], width: float = 13.0) -> None:
-    """A static figure: pictures of one size side by side with titles, for the end of a cell."""
+def row(
+    pictures: Sequence[np.ndarray],
+    titles: Sequence[str],
+    width: float = 13.0,
+    limits: tuple[float, float] | None = None,
+    label: str = "score",
+) -> None:
+    """A static figure: pictures of one size side by side with titles, for the end of a cell.
+
+    Args:
+        width: of the figure in inches.
+        limits: where score maps are among them, what the ends of their colours stand for; a colour bar says so.
+        label: of the colour bar.
+    """
     height = width / len(pictures) * pictures[0].shape[0] / pictures[0].shape[1] + 0.4
     figure = plt.figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(1, len(pictures), squeeze=False)[0]
@@ -62,13 +83,18 @@ def row(pictures: Sequence[np.ndarray], titles: Sequence[str], width: float = 13
         ax.imshow(picture)
         ax.set_title(title, fontsize=10)
         ax.axis("off")
+    if limits is not None:
+        scale = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(*limits), "viridis")
+        figure.colorbar(scale, ax=axes, label=label, fraction=0.02, pad=0.01)
 
 
-def score_picture(scores: np.ndarray, frame: np.ndarray | None = None, limits: tuple[float, float] = (-0.5, 1.5)) -> np.ndarray:
+def score_picture(
+    scores: np.ndarray, frame: np.ndarray | None = None, limits: tuple[float, float] = SCORE_LIMITS
+) -> np.ndarray:
     """A score map (h, w) as colours (viridis), uint8 RGB, blended over its frame (H, W, 3) where one is given.
 
     Args:
-        limits: scores at the ends of the colour table; the same over all frames of a video, so that colours compare.
+        limits: scores at the ends of the colour table.
     """
     low, high = limits
     level = np.clip((scores - low) / (high - low), 0, 1)
@@ -77,6 +103,19 @@ def score_picture(scores: np.ndarray, frame: np.ndarray | None = None, limits: t
     table = (colormaps["viridis"](np.arange(256))[:, :3] * 255).astype(np.uint8)
     colours = table[(level * 255).astype(np.uint8)]
     return colours if frame is None else cv2.addWeighted(frame, 0.35, colours, 0.65, 0)
+
+
+def with_scale(picture: np.ndarray, limits: tuple[float, float] = SCORE_LIMITS) -> np.ndarray:
+    """A score picture with its colour bar in the lower right corner; uint8 RGB of the same shape."""
+    height, width = picture.shape[:2]
+    out, length = picture.copy(), min(96, width // 2)
+    x, y = width - length - 6, height - 10
+    out[y - 16 :, x - 4 :] //= 3
+    table = (colormaps["viridis"](np.linspace(0, 1, length))[:, :3] * 255).astype(np.uint8)
+    out[y : y + 6, x : x + length] = table
+    for text, left in ((f"{limits[0]:g}", x), (f"{limits[1]:g}", x + length - 8 * len(f"{limits[1]:g}"))):
+        cv2.putText(out, text, (left, y - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (255, 255, 255), 1, cv2.LINE_AA)
+    return out
 
 
 def jpeg(picture: np.ndarray) -> bytes:
@@ -94,7 +133,7 @@ def parts_picture(frame: np.ndarray, colours: np.ndarray, scores: np.ndarray, la
         labels: ids (H, W).
     """
     size = frame.shape[1::-1]
-    score = cv2.resize(score_picture(scores), size, interpolation=cv2.INTER_NEAREST)
+    score = with_scale(cv2.resize(score_picture(scores), size, interpolation=cv2.INTER_NEAREST))
     parts = [frame, cv2.resize(colours, size, interpolation=cv2.INTER_NEAREST), score, overlay(frame, labels)]
     parts[0] = frame.copy()
     for part, text in zip(parts, ("I", "x = F(I)", "s = D(x)", "y = R(x, s)"), strict=True):
@@ -130,7 +169,7 @@ class Player:
         last = len(frames) - 1
         self.index = ipywidgets.IntSlider(value=last // 2, min=0, max=last, description="frame")
         play = ipywidgets.Play(min=0, max=last, interval=120)
-        ipywidgets.jslink((play, "value"), (self.index, "value"))
+        ipywidgets.jslink((self.index, "value"), (play, "value"))  # the first of the two says where both begin
         self.view = ipywidgets.ToggleButtons(options=VIEWS if colours else VIEWS[1:])
         self.image = ipywidgets.Image(format="jpeg", width=min(860, 2 * frames[0].shape[1]))
         self._lock = threading.Lock()  # callbacks may come on another thread
@@ -146,7 +185,7 @@ class Player:
             return parts_picture(frame, self.colours[index], self.scores[index], self.labels[index])
         if view == "mask":
             return overlay(frame, self.labels[index])
-        return score_picture(self.scores[index], frame) if view == "score map" else frame
+        return with_scale(score_picture(self.scores[index], frame)) if view == "score map" else frame
 
     def _draw(self, _change: object = None) -> None:
         with self._lock:
@@ -221,21 +260,24 @@ class MemoryStrip:
     Args:
         pictures: K pictures uint8 RGB (H, W, 3), one a slot in the order in which they were filled.
         gammas: (T, K) weights of all slots after each frame, 0 where a slot is empty.
+        first: how many of them are samples of the first frame; they stand in a block of their own.
 
     Attributes:
         index: slider over frames.
         image, widget: as in `Player`.
     """
 
-    SIZE = 250, 860
+    SIZE = 320, 860
     """Rows and columns of the picture."""
+    HEAD = 20
+    """Rows of a block's heading."""
 
-    def __init__(self, pictures: Sequence[np.ndarray], gammas: np.ndarray):
-        self.pictures, self.gammas = pictures, np.asarray(gammas)
+    def __init__(self, pictures: Sequence[np.ndarray], gammas: np.ndarray, first: int):
+        self.pictures, self.gammas, self.first = pictures, np.asarray(gammas), first
         last = len(self.gammas) - 1
         self.index = ipywidgets.IntSlider(value=last, min=0, max=last, description="frame")
         play = ipywidgets.Play(min=0, max=last, interval=200)
-        ipywidgets.jslink((play, "value"), (self.index, "value"))
+        ipywidgets.jslink((self.index, "value"), (play, "value"))  # the first of the two says where both begin
         self.image = ipywidgets.Image(format="jpeg", width=self.SIZE[1])
         self._lock = threading.Lock()
         self.index.observe(self._draw, "value")
@@ -243,13 +285,27 @@ class MemoryStrip:
         self.widget = ipywidgets.VBox([self.image, ipywidgets.HBox([play, self.index])])
 
     def picture(self, index: int) -> np.ndarray:
-        """The strip after a frame: uint8 RGB, oldest sample first, row by row."""
-        height, width = self.SIZE
+        """The memory after a frame: uint8 RGB; first-frame samples above, the method's own masks below, oldest first."""
+        blocks = (("samples of the first frame", slice(0, self.first)), ("masks of its own", slice(self.first, None)))
+        rows = []
+        for name, part in blocks:
+            block = np.full((self.SIZE[0] // 2, self.SIZE[1], 3), 255, np.uint8)
+            gammas = self.gammas[index, part]
+            text = f"{name}: {np.count_nonzero(gammas)}, together {gammas.sum():.2f} of all weight"
+            cv2.putText(block, text, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
+            self._lay(block[self.HEAD :], self.pictures[part], gammas)
+            rows.append(block)
+        return np.vstack(rows)
+
+    def _lay(self, block: np.ndarray, pictures: Sequence[np.ndarray], gammas: np.ndarray) -> None:
+        """Thumbnails from left to right, line by line."""
+        height, width = block.shape[:2]
         shape = self.pictures[0].shape
-        # the largest of all frames' weights fills a third of the height; two thirds of the area are enough for all
-        scale = height / 3 / np.sqrt(self.gammas.max())
-        out, x, y, tallest = np.full((height, width, 3), 255, np.uint8), 2, 2, 0
-        for picture, gamma in zip(self.pictures, self.gammas[index], strict=True):
+        # one scale for both blocks and all frames: the heaviest sample fits, and so do all of the weight's thumbnails
+        fits = np.sqrt(0.6 * height * width * shape[0] / shape[1])
+        scale = min(height / np.sqrt(self.gammas.max()), fits)
+        x, y, tallest = 2, 0, 0
+        for picture, gamma in zip(pictures, gammas, strict=True):
             rows = round(scale * np.sqrt(gamma))
             columns = round(rows * shape[1] / shape[0])
             if rows < 2:
@@ -258,23 +314,28 @@ class MemoryStrip:
                 x, y, tallest = 2, y + tallest + 2, 0
             if y + rows > height:
                 break
-            out[y : y + rows, x : x + columns] = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
+            block[y : y + rows, x : x + columns] = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
             x, tallest = x + columns + 2, max(tallest, rows)
-        return out
 
     def _draw(self, _change: object = None) -> None:
         with self._lock:
             self.image.value = jpeg(self.picture(self.index.value))
 
 
-def chart(values: np.ndarray, marker: int, size: tuple[int, int], title: str) -> np.ndarray:
-    """A curve over its index on a logarithmic axis, one point marked; uint8 RGB (H, W, 3). Drawn in a millisecond."""
+def chart(
+    values: np.ndarray, marker: int, size: tuple[int, int], title: str, limits: tuple[float, float] | None = None
+) -> np.ndarray:
+    """A curve over its index, one point marked; uint8 RGB (H, W, 3). Drawn in a millisecond.
+
+    Args:
+        limits: of the axis, which is then linear; without them it is logarithmic.
+    """
     height, width = size
     picture = np.full((height, width, 3), 255, np.uint8)
-    logs = np.log10(np.maximum(values, 1e-12))
-    low, high = logs.min(), max(logs.max(), logs.min() + 1e-6)
+    heights = np.log10(np.maximum(values, 1e-12)) if limits is None else np.asarray(values)
+    low, high = limits or (heights.min(), max(heights.max(), heights.min() + 1e-6))
     x = 12 + (width - 24) * np.arange(len(values)) / max(1, len(values) - 1)
-    y = 28 + (height - 40) * (1 - (logs - low) / (high - low))
+    y = 28 + (height - 40) * (1 - (heights - low) / (high - low))
     points = np.stack([x, y], axis=1).round().astype(np.int32)
     cv2.polylines(picture, [points], False, (60, 60, 60), 2, cv2.LINE_AA)
     cv2.circle(picture, tuple(points[marker].tolist()), 6, (214, 39, 40), -1, cv2.LINE_AA)
@@ -327,7 +388,7 @@ class Microscope:
 
     def picture(self, index: int) -> np.ndarray:
         """Score map on the left, loss and residual with this iteration marked on the right; uint8 RGB."""
-        left = score_picture(self.scores[index], self.frame)
+        left = with_scale(score_picture(self.scores[index], self.frame))
         step, iteration = self.steps[index]
         text = f"Gauss-Newton step {step}, CG iteration {iteration}" if index else "start"
         cv2.putText(left, text, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
@@ -352,9 +413,13 @@ class Relearner:
 
     Attributes:
         share, decay, shift: sliders: kappa_min, log10 of both lambdas, columns by which the labels are moved.
-        note: the target's share of the loss, and the seconds that learning took.
+        rule: dropdown of the readings of eq. (4), `RULES`.
+        note: the balance meter (the target's share of the loss), and the seconds that learning took.
         image, widget: as in `Player`.
     """
+
+    RULES = (("max, root (meant)", ("max", "root")), ("max, v as printed", ("max", "printed")),
+             ("min, v as printed", ("min", "printed")))
 
     def __init__(self, frames: list[np.ndarray], samples: FirstFrame, features: torch.Tensor, config: Config):
         self.frames, self.samples, self.features, self.config = frames, samples, features, config
@@ -363,19 +428,23 @@ class Relearner:
         decay = float(np.log10(config.projection_decay))
         self.decay = ipywidgets.FloatSlider(value=decay, min=-4, max=6, step=0.5, description="log10 lambda", **options)
         self.shift = ipywidgets.IntSlider(value=0, min=-96, max=96, step=16, description="shift", **options)
+        self.rule = ipywidgets.Dropdown(options=self.RULES, description="eq. (4)")
         self.note = ipywidgets.HTML()
         self.image = ipywidgets.Image(format="jpeg", width=min(960, 2 * frames[0].shape[1]))
         self._lock = threading.Lock()
-        for slider in (self.share, self.decay, self.shift):
-            slider.observe(self._draw, "value")
+        controls = self.share, self.rule, self.decay, self.shift
+        for control in controls:
+            control.observe(self._draw, "value")
         self._draw()
-        self.widget = ipywidgets.VBox([self.image, self.note, self.share, self.decay, self.shift])
+        self.widget = ipywidgets.VBox([self.image, self.note, *controls])
 
     @torch.inference_mode()
     def learn(self) -> tuple[TargetModel, float]:
         """D by the sliders, and the target's share of the squared weights."""
         decay = 10**self.decay.value
-        config = replace(self.config, target_share=self.share.value, projection_decay=decay, filter_decay=decay)
+        rule, power = self.rule.value
+        config = replace(self.config, target_share=self.share.value, share_rule=rule, weight_power=power,
+                         projection_decay=decay, filter_decay=decay)
         labels = torch.roll(self.samples.labels, self.shift.value, dims=2)
         v = pixel_weights(labels, config.target_share, config.share_rule, config.weight_power).square()
         gamma = initial_gamma(1, len(labels), config.first_weight, self.samples.features)
@@ -387,7 +456,7 @@ class Relearner:
         channels = self.samples.features.shape[2]
         first = self.samples.features[0, 0].view(channels, *self.samples.size)
         scores = [model.scores(model.project(x))[0].cpu().numpy() for x in (first, self.features)]
-        return np.hstack([score_picture(s, frame) for s, frame in zip(scores, self.frames, strict=True)])
+        return with_scale(np.hstack([score_picture(s, frame) for s, frame in zip(scores, self.frames, strict=True)]))
 
     @torch.inference_mode()
     def _draw(self, _change: object = None) -> None:
@@ -395,7 +464,8 @@ class Relearner:
             began = time.perf_counter()
             model, share = self.learn()
             took = time.perf_counter() - began
-            self.note.value = f"target's share of the loss {share:.2f}; learned in {took:.2f} s"
+            self.note.value = (f"target's share of the loss <progress max='1' value='{share:.3f}'></progress> {share:.2f}; "
+                               f"learned in {took:.2f} s")
             self.image.value = jpeg(self.picture(model))
 
 
@@ -420,6 +490,21 @@ def pca_colours(features: torch.Tensor, basis: Basis | None = None) -> tuple[np.
     return colours.cpu().numpy(), basis
 
 
+class Clickable(anywidget.AnyWidget):
+    """A picture that says where it was clicked.
+
+    Attributes:
+        value: JPEG bytes.
+        point: (x, y) of the last click, in the picture's own pixels; (-1, -1) before the first.
+        alt: text in the picture's place.
+    """
+
+    _esm = Path(__file__).with_name("clickable.js")
+    value = traitlets.Bytes().tag(sync=True)
+    point = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=(-1, -1)).tag(sync=True)
+    alt = traitlets.Unicode().tag(sync=True)
+
+
 class Probe:
     """Where does another frame resemble one position of the first? Cosine of features, at a depth.
 
@@ -428,8 +513,9 @@ class Probe:
         maps: the five maps (1, C_d, h_d, w_d) of each.
 
     Attributes:
-        x, y: sliders, the position in pixels.
+        x, y: sliders, the position in pixels; a click on the first frame sets both.
         depth: toggle of the depth, 1 to 4.
+        centred: checkbox; the mean over both maps is taken away first, for it makes all positions alike.
         image, widget: as in `Player`.
     """
 
@@ -440,16 +526,21 @@ class Probe:
         self.y = ipywidgets.IntSlider(value=height // 4, min=0, max=height - 1, description="y")
         options = [("conv2_x", 1), ("conv3_x", 2), ("conv4_x", 3), ("conv5_x", 4)]
         self.depth = ipywidgets.ToggleButtons(options=options, value=3)
-        self.image = ipywidgets.Image(format="jpeg", width=min(960, 2 * width))
+        self.centred = ipywidgets.Checkbox(value=False, description="take the mean away")
+        self.image = Clickable(alt="a frame with the probed position, and where another frame resembles it")
         self._lock = threading.Lock()
-        for control in (self.x, self.y, self.depth):
+        for control in (self.x, self.y, self.depth, self.centred):
             control.observe(self._draw, "value")
+        self.image.observe(self._click, "point")
         self._draw()
-        self.widget = ipywidgets.VBox([self.depth, self.image, self.x, self.y])
+        self.widget = ipywidgets.VBox([self.depth, self.image, self.x, self.y, self.centred])
 
     def similarity(self) -> np.ndarray:
         """Cosine (h, w) of the probed position's features with every position of the second frame."""
         first, second = (maps[self.depth.value][0] for maps in self.maps)
+        if self.centred.value:
+            mean = (first.mean((1, 2), True) + second.mean((1, 2), True)) / 2
+            first, second = first - mean, second - mean
         height, width = self.frames[0].shape[:2]
         row, column = self.y.value * first.shape[1] // height, self.x.value * first.shape[2] // width
         return torch.cosine_similarity(first[:, row, column, None, None], second, dim=0).cpu().numpy()
@@ -459,7 +550,13 @@ class Probe:
         left = self.frames[0].copy()
         cv2.drawMarker(left, (self.x.value, self.y.value), (255, 255, 255), cv2.MARKER_CROSS, 21, 4)
         cv2.drawMarker(left, (self.x.value, self.y.value), (200, 0, 0), cv2.MARKER_CROSS, 19, 2)
-        return np.hstack([left, score_picture(self.similarity(), self.frames[1], (0.0, 1.0))])
+        limits = (0.0, 1.0)
+        return np.hstack([left, with_scale(score_picture(self.similarity(), self.frames[1], limits), limits)])
+
+    def _click(self, _change: object = None) -> None:
+        x, y = self.image.point
+        if x < self.frames[0].shape[1]:  # the other half is the frame that is searched
+            self.x.value, self.y.value = x, y
 
     def _draw(self, _change: object = None) -> None:
         with self._lock:
@@ -498,7 +595,7 @@ class WarpBench:
         self.scale = ipywidgets.FloatLogSlider(value=1, min=-0.7, max=0.5, description="scale")
         self.shift = ipywidgets.IntSlider(value=0, min=-width // 2, max=width // 2, description="shift")
         self.blur = ipywidgets.FloatSlider(value=0, min=0, max=6, step=0.5, description="blur")
-        self.image = ipywidgets.Image(format="jpeg", width=min(640, 2 * width))
+        self.image = ipywidgets.Image(format="jpeg", width=min(960, 2 * width))
         self._lock = threading.Lock()
         for slider in (self.angle, self.scale, self.shift, self.blur):
             slider.observe(self._draw, "value")
@@ -511,9 +608,13 @@ class WarpBench:
         warp[0, 2] += self.shift.value
         return paste(self.pieces, warp, self.blur.value)
 
+    def picture(self) -> np.ndarray:
+        """The background with its hole filled, and the sample with its label; uint8 RGB, side by side."""
+        return np.hstack([self.pieces.background, overlay(*self.sample())])
+
     def _draw(self, _change: object = None) -> None:
         with self._lock:
-            self.image.value = jpeg(overlay(*self.sample()))
+            self.image.value = jpeg(self.picture())
 
 
 class BlobBench:
@@ -565,8 +666,211 @@ class BlobBench:
     def picture(self) -> np.ndarray:
         """The changed scores over the frame, and the mask behind R; uint8 RGB, side by side."""
         scores, mask = self._masks()
-        return np.hstack([score_picture(scores.cpu().numpy(), self.frame), overlay(self.frame, mask.astype(np.uint8))])
+        left = with_scale(score_picture(scores.cpu().numpy(), self.frame))
+        return np.hstack([left, overlay(self.frame, mask.astype(np.uint8))])
 
     def _draw(self, _change: object = None) -> None:
         with self._lock:
             self.image.value = jpeg(self.picture())
+
+
+class CurveReader:
+    """J over frames, and behind each point its frame: the score map, and the mask's boundary as F sees it.
+
+    Args:
+        videos: name -> frames uint8 RGB (H, W, 3), predicted ids (H, W), true ids (H, W) and score maps (h, w), as many of
+            each; object 1 is looked at.
+
+    Attributes:
+        video: dropdown; index: slider over frames.
+        curves: name -> J of every frame.
+        image, widget: as in `Player`.
+    """
+
+    def __init__(self, videos: dict[str, tuple[Sequence[np.ndarray], ...]]):
+        self.videos = videos
+        self.curves = {
+            name: np.array([jaccard(p == 1, y == 1) for p, y in zip(labels, truth, strict=True)])
+            for name, (_, labels, truth, _) in videos.items()
+        }
+        self.video = ipywidgets.Dropdown(options=list(videos), description="video")
+        self.index = ipywidgets.IntSlider(min=0, max=1, description="scored")
+        width = next(iter(videos.values()))[0][0].shape[1]
+        self.image = ipywidgets.Image(format="jpeg", width=min(960, 2 * width))
+        self._lock = threading.Lock()
+        self.video.observe(self._open, "value")
+        self.index.observe(self._draw, "value")
+        self._open()
+        self.widget = ipywidgets.VBox([self.video, self.image, self.index])
+
+    def _open(self, _change: object = None) -> None:
+        curve = self.curves[self.video.value]
+        self.index.max = len(curve) - 1
+        self.index.value = int(curve.argmin())  # the frame that one would ask about
+        self._draw()
+
+    def picture(self, name: str, index: int) -> np.ndarray:
+        """Score map and boundaries of a frame, the curve below; uint8 RGB."""
+        frames, labels, truth, scores = self.videos[name]
+        frame = frames[index]
+        above = np.hstack([with_scale(score_picture(scores[index], frame)),
+                           boundary_picture(frame, labels[index] == 1, truth[index] == 1)])
+        size = above.shape[0] // 2, above.shape[1]
+        return np.vstack([above, chart(self.curves[name], index, size, f"scored frame {index + 1}, J", (0, 1))])
+
+    def _draw(self, _change: object = None) -> None:
+        with self._lock:
+            self.image.value = jpeg(self.picture(self.video.value, self.index.value))
+
+
+class DepthBench:
+    """R with depths of its features switched off: what does each add?
+
+    A depth that is off is given as zeros. R was never trained so: what is seen is how far it relies on the depth, not
+    how well it could do without.
+
+    Args:
+        segmenter: with a refinement network.
+        frame: uint8 RGB (H, W, 3).
+        scores: (h, w), D's.
+        features: the five maps of the frame.
+        truth: (H, W), nonzero on the target.
+
+    Attributes:
+        switches: four toggle buttons, conv2_x to conv5_x.
+        note: J and F.
+        image, widget: as in `Player`.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        frame: np.ndarray,
+        scores: torch.Tensor,
+        features: Sequence[torch.Tensor],
+        truth: np.ndarray,
+    ):
+        self.segmenter, self.frame, self.scores, self.features, self.truth = segmenter, frame, scores, features, truth
+        self.switches = [ipywidgets.ToggleButton(value=True, description=f"conv{d + 1}_x") for d in (1, 2, 3, 4)]
+        self.note = ipywidgets.HTML()
+        self.image = ipywidgets.Image(format="jpeg", width=min(960, 2 * frame.shape[1]))
+        self._lock = threading.Lock()
+        for switch in self.switches:
+            switch.observe(self._draw, "value")
+        self._draw()
+        self.widget = ipywidgets.VBox([ipywidgets.HBox(self.switches), self.image, self.note])
+
+    def mask(self) -> np.ndarray:
+        """What R makes of the depths that are on: bool (H, W)."""
+        on = [True, *(switch.value for switch in self.switches)]
+        maps = [x if kept else torch.zeros_like(x) for x, kept in zip(self.features, on, strict=True)]
+        return (self.segmenter.logits(maps, self.scores[None], self.frame.shape[:2])[0] > 0).cpu().numpy()
+
+    def picture(self, mask: np.ndarray) -> np.ndarray:
+        """The mask, and its boundary by `boundary_picture`; uint8 RGB, side by side."""
+        return np.hstack([overlay(self.frame, mask.astype(np.uint8)), boundary_picture(self.frame, mask, self.truth)])
+
+    def _draw(self, _change: object = None) -> None:
+        with self._lock:
+            mask = self.mask()
+            self.note.value = f"J {jaccard(mask, self.truth):.2f}, F {boundary_f(mask, self.truth):.2f}"
+            self.image.value = jpeg(self.picture(mask))
+
+
+class TrainingView:
+    """R while it is trained: one held-out frame, looked at again at every checkpoint; afterwards the slider goes back.
+
+    An object of this class is what `vosedu.training.train` takes as `on_checkpoint`.
+
+    Args:
+        clips: held out.
+        index: which of them; the frame is drawn from it by `seed`.
+
+    Attributes:
+        shot: the frame and its true mask.
+        steps, losses, masks: of the checkpoints so far.
+        index: slider over checkpoints.
+        image, widget: as in `Player`.
+    """
+
+    def __init__(self, clips: Clips, index: int = 0, seed: int = 0):
+        self.clips, self.clip, self.shot = clips, index, clips.draw(index, np.random.default_rng(seed))
+        self.steps: list[int] = []
+        self.losses: list[float] = []
+        self.masks: list[np.ndarray] = []
+        self.index = ipywidgets.IntSlider(value=0, min=0, max=0, description="checkpoint")
+        self.image = ipywidgets.Image(format="jpeg", width=min(860, 4 * self.shot.frame.shape[1]))
+        self.image.value = jpeg(np.hstack([overlay(self.shot.frame, self.shot.mask)] * 2))
+        self._lock = threading.Lock()
+        self.index.observe(self._draw, "value")
+        self.widget = ipywidgets.VBox([self.image, self.index])
+
+    @torch.no_grad()
+    def __call__(self, run: Training) -> None:
+        """Look at the frame with R as it is now."""
+        frame = torch.from_numpy(self.shot.frame[None, None])
+        logits = run.logits(run.trained(), [(self.clips, self.clip)], frame)[0][0]
+        loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(self.shot.mask).to(logits))
+        self.steps.append(run.step)
+        self.losses.append(loss.item())
+        self.masks.append((logits > 0).cpu().numpy())
+        self.index.max = len(self.steps) - 1
+        self.index.value = self.index.max
+        self._draw()
+
+    def picture(self, index: int) -> np.ndarray:
+        """The mask at a checkpoint, and the frame's loss over all of them; uint8 RGB, side by side."""
+        left = cv2.resize(overlay(self.shot.frame, self.masks[index].astype(np.uint8)), None, fx=2, fy=2)
+        return np.hstack([left, chart(np.array(self.losses), index, left.shape[:2], f"step {self.steps[index]}, loss")])
+
+    def _draw(self, _change: object = None) -> None:
+        with self._lock:
+            if self.masks:
+                self.image.value = jpeg(self.picture(self.index.value))
+
+
+def refinement_diagram() -> None:
+    """A static figure of R as it is built: four levels from the deepest down, the blocks of a level spelled out once."""
+    figure = plt.figure(figsize=(13, 5), layout="constrained")
+    ax = figure.subplots()
+    details = {
+        "TSE": "TSE: 1x1, ReLU, 1x1 to 64;\njoin $\\mathbf{s}$: 65; three 3x3,\nReLU each, to 64",
+        "RRB1": "RRB: $h$ = 1x1;\nReLU($h$ + 3x3(ReLU(\nBN(3x3($h$)))))",
+        "CAB": "CAB: $\\sigma$(1x1(ReLU(1x1(\naverages)))) times shallow\n+ deeper, upsampled",
+        "RRB2": "RRB, as before",
+    }
+    columns = {"x": 0.0, "TSE": 2.0, "RRB1": 4.3, "CAB": 6.6, "RRB2": 8.7, "z": 10.4}
+    box = {"boxstyle": "round,pad=0.35", "facecolor": "#eef3f8", "edgecolor": "#4477aa"}
+
+    def arrow(start: tuple[float, float], end: tuple[float, float], style: str = "-") -> None:
+        ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": "#444444", "linestyle": style,
+                                                "shrinkA": 4, "shrinkB": 4})
+
+    for level, (depth, stride) in enumerate(((5, 32), (4, 16), (3, 8), (2, 4))):
+        y = -1.5 * level
+        ax.text(columns["x"], y, f"$\\mathbf{{x}}$ of conv{depth}_x\nstride {stride}", ha="center", va="center", fontsize=9)
+        for name in details:
+            text = details[name] if level == 0 else name.rstrip("12")
+            ax.text(columns[name], y, text, ha="center", va="center", fontsize=8, bbox=box)
+        ax.text(columns["z"], y, f"$\\mathbf{{z}}$, stride {stride}", ha="center", va="center", fontsize=9)
+        reach = {"x": 0.55, "TSE": 0.9 if level == 0 else 0.3, "RRB1": 0.8 if level == 0 else 0.3,
+                 "CAB": 0.95 if level == 0 else 0.3, "RRB2": 0.55 if level == 0 else 0.3, "z": 0.45}
+        names = list(columns)
+        for a, b in itertools.pairwise(names):
+            arrow((columns[a] + reach[a], y), (columns[b] - reach[b], y))
+        if level:  # the score's line runs down beside the spelled-out block
+            arrow((0.9, y + 0.45), (columns["TSE"] - 0.25, y + 0.2), ":")
+        if level:
+            arrow((columns["z"], y + 1.3), (columns["CAB"] + 0.1, y + 0.24))
+    ax.plot([0.9, 0.9], [1.2, -4.05], ":", color="#444444", linewidth=1)
+    arrow((columns["TSE"], 1.2), (columns["TSE"], 0.45), ":")
+    ax.text(columns["TSE"] - 0.5, 1.3, "score map $\\mathbf{s}$, resized to every level", ha="center", fontsize=9)
+    ax.text(12.2, -4.5, "twice: double, 3x3\nto 32, then 1 channel", ha="center", va="center", fontsize=8, bbox=box)
+    ax.text(12.2, -3.4, "logits at $H \\times W$", ha="center", va="center", fontsize=9)
+    ax.text(columns["CAB"], 1.3, "deepest level: the average of the TSE's projection\nstands for the deeper $\\mathbf{z}$",
+            ha="center", va="center", fontsize=8)
+    arrow((columns["CAB"], 1.05), (columns["CAB"], 0.5))
+    arrow((columns["z"] + 0.45, -4.5), (11.4, -4.5))
+    arrow((12.2, -4.2), (12.2, -3.6))
+    ax.set(xlim=(-0.8, 13.1), ylim=(-5.1, 1.7))
+    ax.axis("off")
