@@ -272,7 +272,7 @@ def test_digest_is_what_sha256sum_says(tmp_path):
 
 def test_memory_in_use_names_the_setting_that_asks_for_less(clip, monkeypatch, capsys):
     def full(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
     monkeypatch.setattr(Video, "step", full)
     frames, labels = moving_disk(2, size=(500, 300))

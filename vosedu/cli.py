@@ -412,6 +412,6 @@ def main(argv: list[str] | None = None) -> int:
         print("vosedu: stopped; what is finished is whole and kept, and the same command goes on from there (evaluate: with "
               "--out)", file=sys.stderr)
         return 130
-    except torch.OutOfMemoryError:
+    except torch.cuda.OutOfMemoryError:
         print("vosedu: the device ran out of memory: use a smaller --batch or --height, or --device cpu", file=sys.stderr)
         return 2
