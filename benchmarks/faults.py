@@ -112,10 +112,11 @@ class Segmenting:
                 now[path.name] = path.stat().st_mtime_ns
                 tally.check(path.read_bytes() == (reference / "m" / path.name).read_bytes(), f"mask {path.name} differs")
             elif path.name == runs.NOTES:
-                runs.read_notes(path)
+                if runs.read_notes(path)["finished"]:
+                    kept = self.frames  # and the checkpoint is removed, or about to be
             elif path.name == "checkpoint.safetensors":
                 with safe_open(path, framework="pt") as file:
-                    kept = int(file.get_tensor("frame_index")) + 1
+                    kept = max(kept, int(file.get_tensor("frame_index")) + 1)
             else:
                 tally.check(path.name.startswith(".vosedu-"), f"stray file {path.name}")
         tally.check(before.get("now", {}).keys() <= now.keys(), "a finished mask was lost")
