@@ -61,7 +61,7 @@ def segment(args: argparse.Namespace) -> int:
     }
     if recorded:
         runs.check_repeats(args.recorded, recorded, notes)
-    begun = runs.begin(make_folder(out), notes)
+    begun = runs.begin(make_folder(out), notes, source)
     announce(segmenter, args)
     for other, where in ((begun, out / runs.NOTES), (recorded, args.recorded)):
         if other and (differing := runs.elsewhere(other, notes)):
@@ -98,7 +98,7 @@ def _run(
     with ExitStack() as stack:
         drawing = args.overlay and stack.enter_context(OverlayWriter(args.overlay, source.fps, source.working_size))
         bar = stack.enter_context(tqdm(total=source.count, unit="frame", disable=args.quiet, file=sys.stderr))
-        if not runs.complete(out, begun, source):
+        if not begun["finished"]:
             video = segment_video(segmenter, source, given, labels, out, drawing, args.seed, each, checkpoint, shown)
             found = runs.end(out, begun, source, video, checkpoint)
         elif shown:
