@@ -1,7 +1,7 @@
 # Everything runs in .venv, which is made on first use. On Windows without make, see README.md.
-PYTHON ?= python3
+PYTHON ?= $(if $(filter Windows_NT,$(OS)),python,python3)
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 .PHONY: lab demo test test-browser notebooks clean
 

@@ -178,9 +178,7 @@ def fuzz_targets(home: Path) -> dict[str, tuple[str, bytes, Callable, Callable]]
         evaluation.resumable_sequence(None, sequence, path.parent, None, 0)
 
     def begin(path: Path) -> None:
-        begun = runs.begin(path.parent, notes)
-        runs.complete(path.parent, begun, clip)
-        runs.elsewhere(begun, notes)
+        runs.elsewhere(runs.begin(path.parent, notes, clip), notes)
 
     def claim(path: Path) -> None:
         evaluation.claim(path.parent, json.loads(settings))

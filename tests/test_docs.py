@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROWS = [row.strip("| \n").split("|") for row in (ROOT / "docs" / "equations.md").read_text().splitlines()
+ROWS = [row.strip("| \n").split("|") for row in (ROOT / "docs" / "equations.md").read_text(encoding="utf-8").splitlines()
         if row.startswith("|") and "`" in row]
 
 
@@ -24,9 +24,9 @@ def test_equation_map(row):
         found = getattr(found, name)
     assert found.__doc__
     file, name = test.split("::")
-    tree = ast.parse((ROOT / file).read_text())
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    assert notebook == "-" or names[-1] in (ROOT / notebook).read_text()
+    assert notebook == "-" or names[-1] in (ROOT / notebook).read_text(encoding="utf-8")
 
 
 def test_equation_map_has_every_equation():
@@ -36,14 +36,14 @@ def test_equation_map_has_every_equation():
 
 def test_conda_takes_its_packages_from_pyproject():
     """environment.yml names Python and pip alone and installs this project, so there is no second list to drift."""
-    lines = [line.strip() for line in (ROOT / "environment.yml").read_text().splitlines()]
+    lines = [line.strip() for line in (ROOT / "environment.yml").read_text(encoding="utf-8").splitlines()]
     listed = lines[lines.index("dependencies:") + 1 :]
     assert listed == ["- python=3.11", "- pip", "- pip:", "- --editable .[dev]"]
-    minor = int(re.search(r'requires-python = ">=3\.(\d+)"', (ROOT / "pyproject.toml").read_text())[1])
+    minor = int(re.search(r'requires-python = ">=3\.(\d+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))[1])
     assert minor <= 11
 
 
 def test_links_in_the_readme_exist():
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"

@@ -168,6 +168,18 @@ def test_a_finished_run_is_not_repeated_and_can_still_be_drawn(clip, monkeypatch
         assert (clip / f"a.{ending}").read_bytes() == (clip / f"b.{ending}").read_bytes()
 
 
+def test_a_finished_run_that_lost_a_mask_is_made_anew_and_can_be_cut_off_too(clip, monkeypatch):
+    assert segment(clip, "m") == 0
+    kept = content(clip / "m")
+    (clip / "m" / "00004.png").unlink()
+    with monkeypatch.context() as patch:
+        cut_at(patch, 9, fail)
+        with pytest.raises(RuntimeError):
+            segment(clip, "m", "--checkpoint", "0")
+    stepped = cut_at(monkeypatch, None, fail)
+    assert segment(clip, "m") == 0 and stepped == [9, 10, 11] and content(clip / "m") == kept
+
+
 def test_a_video_file_goes_on_where_it_was(clip, monkeypatch):
     with OverlayWriter(clip / "v.mp4", 12.0, (96, 128)) as writer:
         for frame in moving_disk(12, objects=2)[0]:
@@ -272,7 +284,7 @@ def test_digest_is_what_sha256sum_says(tmp_path):
 
 def test_memory_in_use_names_the_setting_that_asks_for_less(clip, monkeypatch, capsys):
     def full(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
     monkeypatch.setattr(Video, "step", full)
     frames, labels = moving_disk(2, size=(500, 300))

@@ -62,7 +62,7 @@ def segment(args: argparse.Namespace) -> int:
     }
     if recorded:
         runs.check_repeats(args.recorded, recorded, notes)
-    begun = runs.begin(make_folder(out), notes)
+    begun = runs.begin(make_folder(out), notes, source)
     announce(segmenter, args)
     for other, where in ((begun, out / runs.NOTES), (recorded, args.recorded)):
         if other and (differing := runs.elsewhere(other, notes)):
@@ -99,7 +99,7 @@ def _run(
     with ExitStack() as stack:
         drawing = args.overlay and stack.enter_context(OverlayWriter(args.overlay, source.fps, source.working_size))
         bar = stack.enter_context(tqdm(total=source.count, unit="frame", disable=args.quiet, file=sys.stderr))
-        if not runs.complete(out, begun, source):
+        if not begun["finished"]:
             video = segment_video(segmenter, source, given, labels, out, drawing, args.seed, each, checkpoint, shown)
             found = runs.end(out, begun, source, video, checkpoint)
         elif shown:
@@ -460,6 +460,6 @@ def main(argv: list[str] | None = None) -> int:
         print("vosedu: stopped; what is finished is whole and kept, and the same command goes on from there (evaluate: with "
               "--out)", file=sys.stderr)
         return 130
-    except torch.OutOfMemoryError:
+    except torch.cuda.OutOfMemoryError:
         print("vosedu: the device ran out of memory: use a smaller --batch or --height, or --device cpu", file=sys.stderr)
         return 2

@@ -105,8 +105,8 @@ class VideoClips:
 
 def polygons(path: Path, size: tuple[int, int]) -> list[np.ndarray]:
     """Masks (H, W) of the instances in a YOLO label file: a line each, class, then x y in fractions of the image."""
-    scale = np.array(size[::-1])
-    points = [np.array(line.split()[1:], float).reshape(-1, 2) * scale for line in path.read_text().splitlines()]
+    scale, lines = np.array(size[::-1]), path.read_text(encoding="utf-8").splitlines()
+    points = [np.array(line.split()[1:], float).reshape(-1, 2) * scale for line in lines]
     return [cv2.fillPoly(np.zeros(size, np.uint8), [p.round().astype(np.int32)], 1) for p in points]
 
 

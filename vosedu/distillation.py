@@ -166,7 +166,7 @@ def distill(
             bar.update()
         if run.step % 100 == 0 or run.step == steps:
             row = [run.step, *(round(v, 4) for v in (total / counted).tolist()), round(time.monotonic() - began, 1)]
-            with open(log, "a", newline="") as file:
+            with open(log, "a", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerow(row)
             if bar is not None:
                 bar.set_postfix_str("unexplained " + " ".join(f"{v:.2f}" for v in row[1:5]))

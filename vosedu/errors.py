@@ -35,7 +35,7 @@ def out_of_memory(size: tuple[int, int]) -> Iterator[None]:
     """
     try:
         yield
-    except torch.OutOfMemoryError:
+    except torch.cuda.OutOfMemoryError:
         lower = next((h for h in HEIGHTS if h < size[0]), None)
         remedy = "use --device cpu"
         if lower:

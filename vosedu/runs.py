@@ -56,11 +56,16 @@ def identity(notes: dict) -> dict:
     return {**settings, **hashes}
 
 
-def begin(out: Path, notes: dict) -> dict:
+def begin(out: Path, notes: dict, source: FrameSource) -> dict:
     """Put run.json into a folder of masks, or take up the one that is there; leftovers of killed runs are removed.
 
+    Args:
+        out: the folder.
+        notes: of the run that wants to write there.
+        source: of its frames.
+
     Returns:
-        what run.json holds; `notes["finished"]` says whether that run came to its end.
+        what run.json holds; its "finished" says whether that run came to its end, with all masks still there.
 
     Raises:
         InputError: the folder belongs to a run that would have other masks.
@@ -71,13 +76,16 @@ def begin(out: Path, notes: dict) -> dict:
         write_json(path, notes)
         return notes
     before = read_notes(path)
-    if before["finished"]:
-        Checkpoint(out).path.unlink(missing_ok=True)
     had, has = identity(before), identity(notes)
     for name in sorted(had.keys() | has.keys()):
         if had.get(name) != has.get(name):
             raise InputError(f"{out} holds masks of a run with {name} {had.get(name)}, and this run has {has.get(name)}: "
                              "choose another --out, or delete that folder")
+    if _complete(out, before, source):
+        Checkpoint(out).path.unlink(missing_ok=True)  # killed before it could do this itself
+    elif before["finished"]:
+        before["finished"] = False
+        write_json(path, before)
     return before
 
 
@@ -117,7 +125,7 @@ def elsewhere(recorded: dict, notes: dict) -> str:
     return ", ".join(f"{name} {then.get(name)} (now {now[name]})" for name in now if then.get(name) != now[name])
 
 
-def complete(out: Path, notes: dict, source: FrameSource) -> bool:
+def _complete(out: Path, notes: dict, source: FrameSource) -> bool:
     """Whether `out` holds the masks of a run that came to its end."""
     frames = notes["frames"] if notes["finished"] else 0
     return 0 < frames <= (frames if source.is_video else len(source.files)) and all(
