@@ -97,7 +97,7 @@ def _run(
 
     checkpoint, found, shown = runs.Checkpoint(out, args.checkpoint), {}, bool(args.overlay or args.sheet)
     with ExitStack() as stack:
-        drawing = args.overlay and stack.enter_context(OverlayWriter(args.overlay, source.fps, source.working_size))
+        drawing = args.overlay and stack.enter_context(OverlayWriter(args.overlay, source.fps, source.size))
         bar = stack.enter_context(tqdm(total=source.count, unit="frame", disable=args.quiet, file=sys.stderr))
         if not begun["finished"]:
             video = segment_video(segmenter, source, given, labels, out, drawing, args.seed, each, checkpoint, shown)
@@ -221,7 +221,7 @@ def demo(args: argparse.Namespace) -> int:
     out = args.out
     status = main(["segment", str(sequence.frames), "--masks", str(first), "--out", str(out / sequence.name),
                    "--overlay", str(out / f"{sequence.name}.mp4"), "--sheet", str(out / f"{sequence.name}.png"),
-                   *(["--max-height", str(args.max_height)] if args.max_height else [])])
+                   *(["--max-height", str(args.max_height)] if args.max_height is not None else [])])
     if status == 0:
         status = main(["evaluate", "scenes", "--sequences", sequence.name, "--results", str(out), "--quiet"])
         print(f"look at {out / sequence.name}.png and {out / sequence.name}.mp4")

@@ -15,6 +15,9 @@ from .errors import InputError
 from .features import NAMES
 from .segmenter import Segmenter
 
+WORKING_ROWS = {"compact": 360}
+"""Where --max-height is not given: `compact`, trained at 240 rows, is better at 360 than at 480 (docs/presets.md)."""
+
 
 def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     """Add them to a command: preset, backbone, weights, device, seed, and one a field of `Config`."""
@@ -28,7 +31,8 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--autocast", action="store_true", help="bfloat16 in the networks, on CUDA")
     group.add_argument("--threads", type=int, default=0, help="CPU threads (default: PyTorch's choice)")
     group.add_argument("--seed", type=int, default=0, help="of augmentation and start (default 0)")
-    group.add_argument("--max-height", type=int, metavar="N", help="work on frames of at most N rows")
+    group.add_argument("--max-height", type=int, metavar="N", help="work on frames of at most N rows, 0: as "
+                       "they are (default 360 with compact, else 0); masks have the video's own size")
     numbers = parser.add_argument_group("settings", "each overrides the preset; see `vosedu settings`")
     for f in fields(Config):
         limits = f.metadata.get("choices") or (f.metadata["low"], f.metadata["high"])
@@ -50,8 +54,10 @@ def check_flags(args: argparse.Namespace) -> None:
     """Complain about flags before anything is read."""
     if args.backbone not in NAMES:
         raise InputError(f"unknown backbone '{args.backbone}': choose one of {', '.join(NAMES)}")
-    if args.max_height is not None and args.max_height < 32:
-        raise InputError(f"--max-height is {args.max_height}: give 32 or more")
+    if args.max_height is None:
+        args.max_height = WORKING_ROWS.get(args.backbone, 0)
+    if args.max_height and args.max_height < 32:
+        raise InputError(f"--max-height is {args.max_height}: give 32 or more, or 0 for frames as they are")
     if not 0 <= args.seed < 2**31:
         raise InputError(f"--seed is {args.seed}: give a whole number from 0 to 2147483647")
     config_of(args)
@@ -115,7 +121,7 @@ def from_run(args: argparse.Namespace, recorded: dict, parser: argparse.Argument
              ("preset", "backbone", "device", "seed", *(f.name for f in fields(Config)))]
     flags += [f"--masks={recorded['masks']}", f"--threads={recorded['threads']}"]
     flags += [f"--weights={file}" for file in settings.get("weights", []) if isinstance(settings.get("weights"), list)]
-    flags += [f"--max-height={settings['max_height']}"] if settings.get("max_height") is not None else []
+    flags += [f"--max-height={settings.get('max_height') or 0}"]
     flags += ["--no-refinement"] if settings.get("output") == "D only" else []
     flags += ["--autocast"] if settings.get("autocast") else []
     said = io.StringIO()

@@ -234,12 +234,12 @@ def redraw(
     each: Callable[[Video | None, np.ndarray, np.ndarray], None],
 ) -> None:
     """Show the first `count` frames to `drawing` and `each` (its video: None), with the masks that lie in `out`."""
-    with closing(prefetch(islice(source, count))) as frames:
+    with closing(prefetch(islice(source.whole(), count))) as frames:
         for name, frame in frames:
-            answer = to_size(read_mask(out / f"{name}.png"), source.working_size)
+            full = read_mask(out / f"{name}.png")
             if drawing:
-                drawing.add(overlay(frame, answer))
-            each(None, frame, answer)
+                drawing.add(overlay(frame, full))
+            each(None, source.shrink(frame), to_size(full, source.working_size))
 
 
 def segment_video(
@@ -261,7 +261,7 @@ def segment_video(
         given: the first frame's ids at the video's own size.
         labels: the same at `source.working_size`.
         out: folder of the masks, `<frame name>.png`, at the video's own size.
-        drawing: takes the overlay of every frame.
+        drawing: takes the overlay of every frame, at the video's own size.
         each: called after every frame with the video's state, the frame and its ids (h, w).
         checkpoint: where the state is kept from time to time, and taken up from.
         replay: frames up to the one taken up from are shown to `drawing` and `each` as well, by `redraw`.
@@ -276,19 +276,19 @@ def segment_video(
     start = video.frame_index + 1 if video else 0
     if replay:
         redraw(source, out, start, drawing, each)
-    frames = prefetch(source.since(start))
+    frames = prefetch(source.whole(start))
     with out_of_memory(source.working_size), interruptible() as stop, BackgroundWriter() as writer, closing(frames):
         for name, frame in frames:
+            small = source.shrink(frame)
             if video is None:
-                video, answer, full = segmenter.start(frame, labels, seed), labels, given
+                video, full = segmenter.start(small, labels, seed), given
             else:
-                video.step(frame)
+                video.step(small)
                 full = video.enlarged(source.size)
-                answer = to_size(full, source.working_size)  # as `redraw` will have it
             writer.submit(write_mask, out / f"{name}.png", full)
             if drawing:
-                writer.submit(drawing.add, overlay(frame, answer))
-            each(video, frame, answer)
+                writer.submit(drawing.add, overlay(frame, full))
+            each(video, small, to_size(full, source.working_size))
             if checkpoint:
                 checkpoint.after(video, writer, now=stop.is_set())
             if stop.is_set():

@@ -242,7 +242,7 @@ class Studio:
 
         film = self.out / f"{self.frames.path.stem}-overlay.mp4"
         write_mask(self.out / f"{self.frames.path.stem}-painted.png", to_size(labels, self.frames.size))
-        with OverlayWriter(film, self.frames.fps, self.frames.working_size) as drawing:
+        with OverlayWriter(film, self.frames.fps, self.frames.size) as drawing:
             given = to_size(labels, self.frames.size)
             video = segment_video(segmenter, self.frames, given, labels, folder, drawing, each=keep)
         self.player = Player(frames[1:], scores, answers[1:])

@@ -179,16 +179,19 @@ class FrameSource:
             capture.release()
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
-        return self.since(0)
+        return ((name, self.shrink(frame)) for name, frame in self.whole())
 
-    def since(self, start: int) -> Iterator[tuple[str, np.ndarray]]:
-        """As iterating gives, from frame `start` on."""
+    def shrink(self, frame: np.ndarray) -> np.ndarray:
+        """A frame of `size` at `working_size`."""
+        same = self.working_size == self.size
+        return frame if same else cv2.resize(frame, self.working_size[::-1], interpolation=cv2.INTER_AREA)
+
+    def whole(self, start: int = 0) -> Iterator[tuple[str, np.ndarray]]:
+        """As iterating gives, from frame `start` on and at the input's own size (H, W)."""
         for name, frame in self._raw(start):
             if frame.shape[:2] != self.size:
                 found, first = ("x".join(map(str, s[1::-1])) for s in (frame.shape, self.size))
                 raise InputError(f"{self.path}: frame {name} is {found}, the first {first}: make all frames one size")
-            if self.working_size != self.size:
-                frame = cv2.resize(frame, self.working_size[::-1], interpolation=cv2.INTER_AREA)
             yield name, frame
 
 
