@@ -220,7 +220,11 @@ def disturb(
     """Stop a command at random instants, going on each time, until it has been stopped so often and come to its end."""
     right, seconds = whole
     tally = Tally(f"{kind.name}, {'Ctrl-C' if how else 'SIGKILL'}")
+    rounds = 0
     while tally.tried < times:
+        rounds += 1
+        if not tally.check(rounds <= 5 * times, f"only {tally.tried} of {times} stops in {rounds} runs"):
+            break
         out, state, attempts = home / "work", {}, 0
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir()
@@ -232,7 +236,7 @@ def disturb(
             if how and answer and answer[0] == 130:
                 tally.check("the same command goes on" in answer[1] and "Traceback" not in answer[1], answer[1])
             elif answer:
-                if attempts == 1:  # instants are drawn from what a whole run takes now: another load, another length
+                if attempts == 1 and answer[0] == 0:  # the machine's load changes, and so does how long a run takes
                     seconds = min(seconds, time.monotonic() - began)
                 break
             tally.tried += 1
