@@ -447,8 +447,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 where it went well, 2 with one line on stderr where the input cannot be used."""
-    args = build_parser().parse_args(argv)
     try:
+        args = build_parser().parse_args(argv)
         return args.run(args)
     except InputError as error:
         print(f"vosedu: {error}", file=sys.stderr)
