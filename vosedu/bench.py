@@ -145,13 +145,15 @@ def solver(clock: Clock, quick: bool, repeats: int) -> dict:
     for name, make, count, features, schedule in cases:
         x, y, v, gamma = random_samples(count, features, size, label_size, clock.device)
         engine, usual, loss = make(x, y, v, gamma)
-        seconds = clock.in_turn(repeats, engine=engine, usual=usual)
+        ends: dict[str, literal.Weights] = {}
+        seconds = clock.in_turn(repeats, engine=lambda f=engine, ends=ends: ends.update(engine=f()),
+                                usual=lambda f=usual, ends=ends: ends.update(usual=f()))
         # a product, and the gradient with which each Gauss-Newton step begins, filter and correlate with 9 taps
         flops = (sum(schedule) + len(schedule)) * 2 * 2 * 9 * x.numel()
         found[name] = {
             "samples": count, "channels": features, "maps": size, "labels": label_size, "seconds": seconds,
             "times faster": ratios(seconds["usual"], seconds["engine"]),
-            "end loss": {"engine": loss(engine()), "usual": loss(usual())},
+            "end loss": {who: loss(w) for who, w in ends.items()},
             "FLOP/s": flops / statistics.median(seconds["engine"]),
         }
     normal = normal_form(y[None], v[None], size)
