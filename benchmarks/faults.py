@@ -46,6 +46,8 @@ ENGINE = ["--preset", "fast", "--samples", "4", "--update-every", "4", "--device
 
 def child(pipe, words: list[str], scenes: str, most: int | None) -> None:
     """Run a command; send its status and what it printed. `scenes` stands in for the bundled scenes, to be quick."""
+    # a job that a shell put into the background ignores Ctrl-C, and so would all its children
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     load = datasets.load

@@ -85,7 +85,8 @@ def test_a_state_is_a_copy(random_segmenter):
 
 @pytest.mark.parametrize("frame", [1, 2, 6, 11])
 def test_a_run_that_was_cut_off_goes_on(clip, monkeypatch, frame):
-    """Masks, overlay and contact sheet are those of an uninterrupted run, and no finished frame is computed again."""
+    """Masks, overlay and contact sheet are those of an uninterrupted run; what is computed again is at most the frame whose
+    checkpoint was still being written."""
     extras = lambda name: ["--overlay", clip / f"{name}.mp4", "--sheet", clip / f"{name}-sheet.png"]  # noqa: E731
     assert segment(clip, "whole", *extras("whole")) == 0
     with monkeypatch.context() as patch:
@@ -98,7 +99,7 @@ def test_a_run_that_was_cut_off_goes_on(clip, monkeypatch, frame):
     stepped = cut_at(monkeypatch, None, fail)
     assert segment(clip, "cut", "--checkpoint", "0", *extras("cut")) == 0
     assert all((read_mask(clip / "whole" / f"{i:05d}.png") == n).sum() > 20 for i in range(12) for n in (1, 2))
-    assert stepped == list(range(frame, 12))
+    assert frame - 1 <= stepped[0] <= frame and stepped == list(range(stepped[0], 12))
     assert content(clip / "cut") == content(clip / "whole") and len(content(clip / "whole")) == 12
     for ending in (".mp4", "-sheet.png"):
         assert (clip / f"cut{ending}").read_bytes() == (clip / f"whole{ending}").read_bytes()
@@ -290,7 +291,8 @@ def test_memory_in_use_names_the_setting_that_asks_for_less(clip, monkeypatch, c
     frames, labels = moving_disk(2, size=(500, 300))
     save_frames(clip / "large", frames)
     write_mask(clip / "large.png", labels[0])
-    assert main(["segment", str(clip / "large"), "--masks", str(clip / "large.png"), "--out", str(clip / "m"), *QUICK]) == 2
+    assert main(["segment", str(clip / "large"), "--masks", str(clip / "large.png"), "--out", str(clip / "m"),
+                 "--max-height", "0", *QUICK]) == 2
     err = capsys.readouterr().err.splitlines()[-1]
     assert "300x500" in err and "--max-height 480 (92% of that)" in err and "--device cpu" in err
 

@@ -8,7 +8,6 @@ the least and the greatest beside ratios. Machines differ and are shared, so rat
 import copy
 import math
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -305,20 +305,6 @@ def overlap(clock: Clock, segmenter: Segmenter, folder: Path) -> dict:
     return {**{k: s / len(answers) for k, s in alone.items()}, "together": together / len(answers)}
 
 
-def resident() -> int:
-    """Bytes of host memory that this process holds now (its peak where the system does not say)."""
-    status = Path("/proc/self/statm")
-    if status.exists():
-        import resource
-
-        return int(status.read_text().split()[1]) * resource.getpagesize()
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
 def long_video(segmenter: Segmenter, quick: bool, bar: tqdm) -> dict:
     """(e) Host and device memory as one small video with two objects goes on."""
     size, found = (96, 160), {}
@@ -329,7 +315,7 @@ def long_video(segmenter: Segmenter, quick: bool, bar: tqdm) -> dict:
         video.step(frames[index % len(frames)])
         if index in LENGTHS[quick]:
             device = torch.cuda.max_memory_allocated() if segmenter.device.type == "cuda" else 0
-            found[index] = {"host": resident(), "device": device}
+            found[index] = {"host": psutil.Process().memory_info().rss, "device": device}
             bar.update()
     return found
 
@@ -422,8 +408,11 @@ def draw(result: dict, path: Path) -> None:
     samples.set(xlabel="first-frame samples K", ylabel="s", yscale="log", title="First-frame optimisation, 240p, 256 channels")
     numbers = [int(k) for k in result["long video"]]
     frames.plot(numbers, [row["host"] / 1e6 for row in result["long video"].values()], marker="o")
-    frames.set(xlabel="frames so far", ylabel="host memory, MB", xscale="log", title="A long video needs no more", ylim=0)
-    for axes in (objects, pixels, samples):
+    frames.set(xlabel="frames so far", ylabel="host memory, MB", xscale="log", title="A long video needs no more",
+               ylim=(0, 1.3 * max(row["host"] for row in result["long video"].values()) / 1e6))
+    objects.legend(fontsize=8, ncols=2, loc="upper left")
+    objects.margins(y=0.4)
+    for axes in (pixels, samples):
         axes.legend(fontsize=8)
     for axes in (objects, pixels, samples, frames):
         axes.grid(alpha=0.3)
