@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from . import datasets, literal
 from .config import FAST, PAPER, Config
+from .evaluation import to_size
 from .features import TARGET_DEPTH, build_backbone
 from .files import atomic
 from .memory import initial_gamma
@@ -291,7 +292,8 @@ def samples_sweep(clock: Clock, quick: bool, repeats: int) -> dict:
 def overlap(clock: Clock, segmenter: Segmenter, folder: Path) -> dict:
     """Seconds a 480p frame: decoding alone, writing its mask alone, computing alone, and all three as `segment` runs them."""
     sequence = datasets.scene("tumble")
-    source, labels = FrameSource(sequence.frames), sequence.labels(0)
+    source, given = FrameSource(sequence.frames, SIZES["480p"][0]), sequence.labels(0)
+    labels = to_size(given, source.working_size)
     frames = [frame for _, frame in source]
     video = segmenter.start(frames[0], labels)
     answers = []
@@ -301,7 +303,7 @@ def overlap(clock: Clock, segmenter: Segmenter, folder: Path) -> dict:
         "writing": clock(lambda: [write_mask(folder / "x.png", a) for a in answers]),
     }
     start = clock(lambda: segmenter.start(frames[0], labels))
-    together = clock(lambda: segment_video(segmenter, source, labels, labels, folder, None)) - start
+    together = clock(lambda: segment_video(segmenter, source, given, labels, folder, None)) - start
     return {**{k: s / len(answers) for k, s in alone.items()}, "together": together / len(answers)}
 
 
