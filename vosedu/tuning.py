@@ -82,6 +82,7 @@ class FeatureTuning(Training):
     """Training of the backbone; samples, recipe, checkpoints and curves as when R is trained (`vosedu.training`)."""
 
     def build(self) -> nn.Module:
+        """The backbone, ready to be tuned, with random parameters: `start` brings the distilled ones."""
         return Tunable(build_backbone(self.segmenter.backbone.name))
 
     def losses(self, batch: tuple) -> Tensor:
