@@ -21,6 +21,7 @@ from .evaluation import claim, resumable_sequence, score_results, table, to_size
 from .features import NAMES, RESNETS, fold_batchnorm
 from .files import atomic, make_folder, write_json
 from .flags import add_engine_flags, announce, check_flags, from_run, make_segmenter, settings_of
+from .refinement import Refinement
 from .runs import segment_video
 from .segmenter import Segmenter, Video, pick_device
 from .video import FrameSource, OverlayWriter, check_first_mask, contact_sheet, overlay, read_mask
@@ -285,7 +286,8 @@ def train(args: argparse.Namespace) -> int:
     if args.base_net:
         kind, what = baselines.BaseTraining, "Base net"
     elif args.tune_backbone:
-        kind, start, what = tuning.FeatureTuning, tuning.Tunable(backbone).state_dict(), "features"
+        whole = tuning.Tunable(backbone, refinement or Refinement(backbone.channels))
+        kind, start, what = tuning.FeatureTuning, whole.state_dict(), "features and R"
     run = kind(segmenter, sources, recipe, make_folder(args.out), start)
     body = {} if args.backbone in RESNETS else {"backbone": backbone.body}  # torchvision has the ResNets' own
     path = args.out / f"{args.backbone}{'-base' * args.base_net}.safetensors"
@@ -293,8 +295,9 @@ def train(args: argparse.Namespace) -> int:
     def keep(run: training.Training) -> None:
         if args.base_net:
             parts = {"base": run.trained()}
-        elif args.tune_backbone:  # R, made for the features as they were, comes along to be fine-tuned
-            parts = {"backbone": run.trained().backbone.body, **({"refinement": refinement} if refinement else {})}
+        elif args.tune_backbone:
+            whole = run.trained()
+            parts = {"backbone": whole.backbone.body, "refinement": whole.refinement}
         else:
             parts = {**body, "refinement": run.trained()}
         recipe_text = f"vosedu train, step {run.step} of {recipe.steps}"
@@ -325,7 +328,8 @@ def measure(args: argparse.Namespace) -> int:
         if path:
             make_folder(path.parent)
     with tempfile.TemporaryDirectory() as folder, tqdm(unit="part", disable=args.quiet, file=sys.stderr) as bar:
-        result = bench.measure(args.backbone, args.device, args.autocast, args.quick, args.repeats, Path(folder), bar)
+        result = bench.measure(args.backbone, args.device, args.autocast, args.compile, args.quick, args.repeats,
+                               Path(folder), bar)
     result["machine"], result["versions"] = machine(pick_device(args.device)), versions()
     result["backbone"], result["quick"], result["autocast"] = args.backbone, args.quick, args.autocast
     print(f"{result['machine']}, {', '.join(f'{k} {v}' for k, v in result['versions'].items())}; backbone {args.backbone}\n")
@@ -405,8 +409,8 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--workers", type=int, default=0, help="processes that prepare samples (default 0: none beside this)")
     p.add_argument("--base-net", action="store_true", help="train Table 1's Base net, a target encoder in D's place")
     p.add_argument("--fine-tune", action="store_true", help="begin with the R of the weights")
-    p.add_argument("--tune-backbone", action="store_true", help="train the backbone instead, so that D generalises; R then "
-                   "needs --fine-tune")
+    p.add_argument("--tune-backbone", action="store_true", help="train the backbone together with R, so that D generalises; "
+                   "begins with the weights")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
     add_engine_flags(p)
     p.set_defaults(run=train)
@@ -426,6 +430,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--backbone", default="compact", help=", ".join(NAMES) + " (random parameters; default compact)")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     p.add_argument("--autocast", action="store_true", help="bfloat16 in the networks, on CUDA")
+    p.add_argument("--compile", action="store_true", help="also R through torch.compile against R as it is")
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: PyTorch's choice)")
     p.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     p.add_argument("--figure", type=Path, metavar="FILE.png", help="draw cost over objects, pixels, samples and frames")
