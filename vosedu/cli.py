@@ -21,7 +21,6 @@ from .evaluation import claim, resumable_sequence, score_results, table, to_size
 from .features import NAMES, RESNETS, fold_batchnorm
 from .files import atomic, make_folder, write_json
 from .flags import add_engine_flags, announce, check_flags, from_run, make_segmenter, settings_of
-from .refinement import Refinement
 from .runs import segment_video
 from .segmenter import Segmenter, Video, pick_device
 from .video import FrameSource, OverlayWriter, check_first_mask, contact_sheet, overlay, read_mask
@@ -286,8 +285,7 @@ def train(args: argparse.Namespace) -> int:
     if args.base_net:
         kind, what = baselines.BaseTraining, "Base net"
     elif args.tune_backbone:
-        whole = tuning.Tunable(backbone, refinement or Refinement(backbone.channels))
-        kind, start, what = tuning.FeatureTuning, whole.state_dict(), "features and R"
+        kind, start, what = tuning.FeatureTuning, tuning.Tunable(backbone).state_dict(), "features"
     run = kind(segmenter, sources, recipe, make_folder(args.out), start)
     body = {} if args.backbone in RESNETS else {"backbone": backbone.body}  # torchvision has the ResNets' own
     path = args.out / f"{args.backbone}{'-base' * args.base_net}.safetensors"
@@ -295,9 +293,8 @@ def train(args: argparse.Namespace) -> int:
     def keep(run: training.Training) -> None:
         if args.base_net:
             parts = {"base": run.trained()}
-        elif args.tune_backbone:
-            whole = run.trained()
-            parts = {"backbone": whole.backbone.body, "refinement": whole.refinement}
+        elif args.tune_backbone:  # R, made for the features as they were, comes along to be fine-tuned
+            parts = {"backbone": run.trained().backbone.body, **({"refinement": refinement} if refinement else {})}
         else:
             parts = {**body, "refinement": run.trained()}
         recipe_text = f"vosedu train, step {run.step} of {recipe.steps}"
@@ -409,8 +406,8 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--workers", type=int, default=0, help="processes that prepare samples (default 0: none beside this)")
     p.add_argument("--base-net", action="store_true", help="train Table 1's Base net, a target encoder in D's place")
     p.add_argument("--fine-tune", action="store_true", help="begin with the R of the weights")
-    p.add_argument("--tune-backbone", action="store_true", help="train the backbone together with R, so that D generalises; "
-                   "begins with the weights")
+    p.add_argument("--tune-backbone", action="store_true", help="train the backbone instead, so that D generalises; R then "
+                   "needs --fine-tune")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
     add_engine_flags(p)
     p.set_defaults(run=train)

@@ -15,8 +15,6 @@ from .video import image_files, read_image
 
 ALONE = 0.35
 """Share of clip frames in which the camera alone moves: their edges are a photograph's own, not pasted ones."""
-HIDDEN = 0.2
-"""Share of stills whose reference frame shows a part of the target only: the rest is seen for the first time later."""
 
 
 class Shot(NamedTuple):
@@ -112,21 +110,8 @@ def polygons(path: Path, size: tuple[int, int]) -> list[np.ndarray]:
     return [cv2.fillPoly(np.zeros(size, np.uint8), [p.round().astype(np.int32)], 1) for p in points]
 
 
-def together(masks: list[np.ndarray]) -> list[np.ndarray]:
-    """The union of every two masks (H, W) that touch along more than a fiftieth of the smaller one's area."""
-    grown = [cv2.dilate(mask, np.ones((7, 7), np.uint8)) for mask in masks]
-    return [
-        mask | masks[b]
-        for a, mask in enumerate(masks)
-        for b in range(a)
-        if (grown[a] & masks[b]).sum() > 0.02 * min(mask.sum(), masks[b].sum())
-    ]
-
-
 def annotated_stills(root: Path, low: float = 0.01, high: float = 0.4) -> list[tuple[Path, list[np.ndarray]]]:
     """Photographs below root/images with the masks of root/labels that cover `low` to `high` of the image.
-
-    Two objects that touch also make one, as a rider and what is ridden do in DAVIS.
 
     Raises:
         InputError: there is none.
@@ -138,7 +123,6 @@ def annotated_stills(root: Path, low: float = 0.01, high: float = 0.4) -> list[t
         if labels.exists():
             size = read_image(path).shape[:2]
             masks = [mask for mask in polygons(labels, size) if low < mask.mean() < high]
-            masks += [mask for mask in together(masks) if mask.mean() < high]
             if masks:
                 found.append((path, masks))
     if not found:
@@ -154,18 +138,12 @@ def recolour(image: np.ndarray, rng: np.random.Generator, strength: float = 1.0)
     return image * np.exp(rng.normal(0, 0.12 * strength, 3)) + rng.normal(0, 0.08 * strength)
 
 
-def shade(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A float image with light and shadow that vary smoothly over it, as they do over an object that turns."""
-    gain = np.exp(rng.normal(0, 0.25, (3, 5))).astype(np.float32)
-    return image * cv2.resize(gain, image.shape[1::-1], interpolation=cv2.INTER_CUBIC)[..., None]
-
-
 def motion(mask: np.ndarray, rng: np.random.Generator, reach: float) -> np.ndarray:
     """A random affine map (2, 3) about the mask's centre; `reach` 1 is the range of the first-frame samples' warps."""
     height, width = mask.shape
     rows, columns = np.nonzero(mask)
     centre = np.array([columns.mean(), rows.mean()]) if len(rows) else np.array([width, height]) / 2
-    angle, scale = rng.normal(0, 0.22 * reach), math.exp(rng.normal(0, 0.3 * reach))
+    angle, scale = rng.normal(0, 0.22 * reach), math.exp(rng.normal(0, 0.2 * reach))
     turn = scale * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     stretch = math.exp(rng.normal(0, 0.1 * reach))
     linear = turn @ np.array([[stretch, rng.normal(0, 0.1 * reach)], [0, 1 / stretch]])
@@ -194,8 +172,7 @@ def lay(ground: np.ndarray, colours: np.ndarray, alpha: np.ndarray) -> np.ndarra
 class StillClips:
     """Objects of photographs, moved apart from their backgrounds.
 
-    The reference frame is a crop of the photograph, sometimes with a stranger before the target. In a validation frame
-    either the whole crop is warped, or the
+    The reference frame is a crop of the photograph. In a validation frame either the whole crop is warped, or the
     object, the background with the object inpainted away (or another photograph), and objects of other photographs as
     distractors and occluders are warped each on their own; then light, blur and noise.
 
@@ -219,18 +196,6 @@ class StillClips:
         return f"{self.name}-{self.photographs[n][0].stem}-{k}"
 
     def reference(self, index: int) -> Shot:
-        shot, rng = self._still(index), np.random.default_rng((*self.items[index], 1))
-        if rng.random() < HIDDEN:
-            for _ in range(10):
-                colours, alpha = self._stranger(rng)
-                seen = shot.mask & (alpha <= 0.5)
-                if 0.3 < seen.sum() / shot.mask.sum() < 0.8:
-                    picture = lay(shot.frame.astype(np.float32) / 255, colours, alpha)
-                    return Shot((np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8), seen.astype(np.uint8))
-        return shot
-
-    def _still(self, index: int) -> Shot:
-        """The crop with the whole target."""
         n, k = self.items[index]
         path, masks = self.photographs[n]
         image, mask = read_image(path), masks[k]
@@ -248,7 +213,7 @@ class StillClips:
         return shot if shot.mask.any() else fit(Shot(image, mask), self.size)
 
     def draw(self, index: int, rng: np.random.Generator) -> Shot:
-        shot = self._still(index)
+        shot = self.reference(index)
         frame, mask = shot.frame.astype(np.float32) / 255, shot.mask.astype(np.float32)
         if rng.random() < 0.15:
             frame, mask = frame[:, ::-1].copy(), mask[:, ::-1].copy()
@@ -261,7 +226,7 @@ class StillClips:
             label = alpha > 0.5
         else:
             picture, label = self._composite(index, frame, mask, flipped, amplitude, rng)
-        picture = recolour(shade(picture, rng) if rng.random() < 0.2 else picture, rng, 0.25)
+        picture = recolour(picture, rng, 0.25)
         picture = self._camera(picture, rng)
         return Shot((np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8), label.astype(np.uint8))
 
@@ -269,11 +234,11 @@ class StillClips:
         """The target over its own or a foreign background, distractors behind it, perhaps an occluder before it."""
         if rng.random() < 0.9:
             if index not in self._plates:
-                self._plates[index] = cut_out(*self._still(index)).background
+                self._plates[index] = cut_out(*self.reference(index)).background
             plate = self._plates[index][:, ::-1] if flipped else self._plates[index]
             ground = plate.astype(np.float32) / 255
         else:
-            ground = self._still(int(rng.integers(len(self)))).frame.astype(np.float32) / 255
+            ground = self.reference(int(rng.integers(len(self)))).frame.astype(np.float32) / 255
         (ground,) = bend([ground], motion(np.zeros_like(mask), rng, 0.6), rng, amplitude / 2)
         for _ in range(rng.integers(0, 3)):
             ground = lay(ground, *self._stranger(rng))
@@ -283,8 +248,6 @@ class StillClips:
                 break
         if rng.random() < 0.2:
             colours = recolour(colours, rng, 0.3)
-        if rng.random() < 0.5:
-            colours = shade(colours, rng)
         label = alpha > 0.5
         picture = lay(ground, colours, cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.3, 1.2)))
         if rng.random() < 0.12:
@@ -295,7 +258,7 @@ class StillClips:
 
     def _stranger(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Another photograph's object somewhere in the frame: colours and alpha."""
-        shot = self._still(int(rng.integers(len(self))))
+        shot = self.reference(int(rng.integers(len(self))))
         mask = shot.mask.astype(np.float32)
         matrix = motion(mask, rng, 1.2)
         matrix[:, 2] += rng.uniform(-0.4, 0.4, 2) * self.size[::-1]

@@ -21,7 +21,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
@@ -33,9 +32,6 @@ from .metrics import jaccard
 from .refinement import Refinement
 from .segmenter import Segmenter
 from .target_model import TargetModel
-
-MEMORY = 200
-"""Steps over which the parameters are averaged: what is kept is the mean, better than any step's own."""
 
 
 @dataclass(frozen=True)
@@ -155,23 +151,6 @@ def share_batchnorm(module: nn.Module) -> nn.Module:
     return module
 
 
-def judge(logits: Tensor, scores: Tensor | None, mask: np.ndarray) -> tuple[float, float, float]:
-    """Binary cross-entropy and J of logits (1, H, W), and J of scores (1, h, w) at a threshold of 0.5; NaN without scores."""
-    loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(mask[None]).to(logits)).item()
-    alone = math.nan
-    if scores is not None:
-        coarse = F.interpolate(scores[:, None], mask.shape, mode="bilinear")[0, 0]
-        alone = jaccard((coarse > 0.5).cpu().numpy(), mask)
-    return loss, jaccard((logits[0] > 0).cpu().numpy(), mask), alone
-
-
-def follow(average: Tensor, new: Tensor, count: Tensor) -> Tensor:
-    """The running mean of the last `MEMORY` steps or so; of all of them while they are fewer."""
-    if not average.is_floating_point():
-        return new
-    return average.lerp(new.to(average.dtype), max(1 / MEMORY, 10 / (10 + int(count))))
-
-
 class Training:
     """One run: R, its optimiser, and how far it has come. `vosedu.baselines` trains another network in R's place.
 
@@ -208,8 +187,7 @@ class Training:
         self.shared: nn.Module = self.network
         if self.processes > 1:
             self.shared = DistributedDataParallel(share_batchnorm(self.network))
-        self.average = AveragedModel(self.network, avg_fn=follow, use_buffers=True)
-        self.optimiser = torch.optim.Adam(self.groups(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
         self.checkpoint = out / "training.pt"
         if self.checkpoint.exists():
             self._load()
@@ -217,7 +195,7 @@ class Training:
     def _load(self) -> None:
         try:
             state = torch.load(self.checkpoint, map_location=self.segmenter.device, weights_only=True)
-            state["network"], state["average"], state["optimiser"], state["recipe"].keys(), int(state["step"])
+            state["network"], state["optimiser"], state["recipe"].keys(), int(state["step"])
         except Exception as error:  # torch.load has no error type of its own
             raise InputError(f"{self.checkpoint} cannot be read ({type(error).__name__}): delete it to begin again") from None
         if state["recipe"] != asdict(self.recipe):
@@ -226,22 +204,17 @@ class Training:
                              f"{getattr(self.recipe, k)}: use the same, or another --out")
         self.step = state["step"]
         self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all."""
         state = {"step": self.step, "recipe": asdict(self.recipe), "network": self.network.state_dict(),
-                 "average": self.average.state_dict(), "optimiser": self.optimiser.state_dict()}
+                 "optimiser": self.optimiser.state_dict()}
         write_bytes(self.checkpoint, serialise(state))
 
     def build(self) -> nn.Module:
         """The network that is trained, with random parameters."""
         return Refinement(self.segmenter.backbone.channels)
-
-    def groups(self) -> list[dict]:
-        """Adam's parameter groups; one with a `pace` gets the recipe's rate times that."""
-        return [{"params": list(self.network.parameters())}]
 
     @torch.no_grad()
     def features(self, frames: Tensor) -> list[Tensor]:
@@ -267,13 +240,12 @@ class Training:
     def train_step(self, batch: tuple) -> float:
         """One step of Adam; returns the loss before it, over all processes."""
         for group in self.optimiser.param_groups:
-            group["lr"] = group.get("pace", 1.0) * self.recipe.rate_at(self.step)
+            group["lr"] = self.recipe.rate_at(self.step)
         self.shared.train()
         loss = self.losses(batch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
-        self.average.update_parameters(self.network)
         self.step += 1
         found = loss.detach()
         if self.processes > 1:
@@ -289,9 +261,9 @@ class Training:
         return DataLoader(self.samples, self.recipe.batch // self.processes, sampler=numbers, num_workers=workers)
 
     def trained(self) -> nn.Module:
-        """The network as it is now, averaged (`MEMORY`): a copy with plain batch normalisation, for inference."""
+        """The network as it is now, a copy with plain batch normalisation, for inference."""
         copied = self.build().to(self.segmenter.device)
-        copied.load_state_dict(self.average.module.state_dict())
+        copied.load_state_dict(self.network.state_dict())
         return copied.eval().requires_grad_(False)
 
     @torch.no_grad()
@@ -302,8 +274,13 @@ class Training:
             rng = np.random.default_rng(index)
             for _ in range(shots):
                 shot = clips.draw(index, rng)
-                frames = torch.from_numpy(shot.frame[None, None])
-                found.append(judge(*self.logits(network, [(clips, index)], frames), shot.mask))
+                logits, scores = self.logits(network, [(clips, index)], torch.from_numpy(shot.frame[None, None]))
+                loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(shot.mask[None]).to(logits)).item()
+                alone = math.nan
+                if scores is not None:
+                    coarse = F.interpolate(scores[:, None], shot.mask.shape, mode="bilinear")[0, 0]
+                    alone = jaccard((coarse > 0.5).cpu().numpy(), shot.mask)
+                found.append((loss, jaccard((logits[0] > 0).cpu().numpy(), shot.mask), alone))
         return tuple(np.mean(found, axis=0).tolist())
 
 
