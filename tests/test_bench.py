@@ -23,7 +23,7 @@ def small(monkeypatch):
 
 def test_every_part_is_measured_printed_and_drawn(small, tmp_path):
     bar = tqdm(disable=True)
-    result = bench.measure("compact", "cpu", False, False, True, 1, tmp_path, bar)
+    result = bench.measure("compact", "cpu", False, True, 1, tmp_path, bar)
     for part in ("first frame", "update"):
         ends = result["solver"][part]["end loss"]
         assert ends["engine"] == pytest.approx(ends["usual"], rel=1e-3)

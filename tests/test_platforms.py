@@ -6,12 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from vosedu.errors import InputError
-from vosedu.segmenter import Compiled, Segmenter, pick_device
+from vosedu.segmenter import Segmenter, pick_device
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "vosedu").glob("*.py"))
@@ -92,34 +91,6 @@ def test_devices_by_fakes(monkeypatch, cuda, mps, asked, found):
     else:
         with pytest.raises(InputError, match=re.escape(found)):
             pick_device(asked)
-
-
-def test_where_compiling_fails_r_runs_as_it_is_and_a_line_says_so(monkeypatch, caplog):
-    def fail(*inputs):
-        raise RuntimeError("no compiler")
-
-    monkeypatch.setattr(torch, "compile", lambda network, **how: fail)
-    network = Compiled(torch.nn.ReLU())
-    for _ in range(2):
-        assert network(torch.tensor([-1.0, 2.0])).tolist() == [0.0, 2.0]
-    assert [r.getMessage() for r in caplog.records] == ["vosedu: --compile has no effect here (RuntimeError)"]
-
-
-def test_bad_input_to_a_compiled_network_is_still_an_error(monkeypatch):
-    monkeypatch.setattr(torch, "compile", lambda network, **how: network)
-    with pytest.raises(TypeError):
-        Compiled(torch.nn.ReLU())("no tensor")
-
-
-def test_compiled_r_equals_r(segmenter):
-    """With the tracer alone: generating code needs a C++ compiler, which `bench --compile` uses."""
-    network = Compiled(segmenter.refinement)
-    network.quick = torch.compile(segmenter.refinement, dynamic=False, backend="aot_eager")
-    features = segmenter.features(np.full((1, 48, 64, 3), 90, np.uint8))
-    scores = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        torch.testing.assert_close(network(features, scores, (48, 64)), segmenter.refinement(features, scores, (48, 64)))
-    assert network.quick is not network.network
 
 
 def test_autocast_is_for_cuda(segmenter):

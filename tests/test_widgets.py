@@ -17,6 +17,7 @@ from vosedu.config import BEST
 from vosedu.evaluation import to_size
 from vosedu.features import TARGET_DEPTH
 from vosedu.memory import initial_gamma
+from vosedu.pictures import boundary_picture, pca_colours, refinement_diagram, row, score_picture, with_scale
 from vosedu.refinement import Refinement
 from vosedu.target_model import learn
 from vosedu.widgets import (
@@ -32,13 +33,7 @@ from vosedu.widgets import (
     Tour,
     TrainingView,
     WarpBench,
-    boundary_picture,
-    pca_colours,
-    refinement_diagram,
-    row,
-    score_picture,
     setup,
-    with_scale,
 )
 
 

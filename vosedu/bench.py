@@ -30,7 +30,7 @@ from .files import atomic
 from .memory import initial_gamma
 from .refinement import Refinement
 from .runs import segment_video
-from .segmenter import Compiled, Segmenter, Video
+from .segmenter import Segmenter, Video
 from .solver import gauss_newton
 from .target_model import (
     FirstFrameProblem,
@@ -266,18 +266,6 @@ def networks(clock: Clock, segmenter: Segmenter, size: tuple[int, int], repeats:
     return found
 
 
-def compiled(clock: Clock, segmenter: Segmenter, size: tuple[int, int], repeats: int) -> dict:
-    """R on one image through `torch.compile` against R as it is; compiling itself, the first call, is timed apart."""
-    features = segmenter.features(pictures(size, 1)[0][None])
-    scores = torch.randn(1, *features[TARGET_DEPTH].shape[-2:], device=clock.device)
-    quick = copy.copy(segmenter)
-    quick.refinement = Compiled(segmenter.refinement)
-    first = clock(lambda: quick.logits(features, scores, size))
-    seconds = clock.in_turn(repeats, plain=lambda: segmenter.logits(features, scores, size),
-                            compiled=lambda: quick.logits(features, scores, size))
-    return {"compiling": first, "seconds": seconds, "ratio": ratios(seconds["plain"], seconds["compiled"])}
-
-
 def live_learning(clock: Clock, segmenter: Segmenter, repeats: int) -> dict:
     """Augmentation, features and optimisation of a first frame at 240p, against 20 passes of F alone."""
     size = SIZES["240p"]
@@ -337,9 +325,7 @@ def long_video(segmenter: Segmenter, quick: bool, bar: tqdm) -> dict:
 # --- all of it
 
 
-def measure(
-    backbone: str, device: str, autocast: bool, compile: bool, quick: bool, repeats: int, folder: Path, bar: tqdm
-) -> dict:
+def measure(backbone: str, device: str, autocast: bool, quick: bool, repeats: int, folder: Path, bar: tqdm) -> dict:
     """Every measurement; `folder` takes what writing writes."""
     segmenter = build(backbone, device, autocast)
     clock, budget = Clock(segmenter.device), 2.0 if quick else 6.0
@@ -353,8 +339,6 @@ def measure(
         "frames": lambda: frame_rates(clock, segmenter, quick, budget, bar),
         "long video": lambda: long_video(segmenter, quick, bar),
     }
-    if compile:
-        steps["compiled"] = lambda: compiled(clock, segmenter, SIZES["240p" if quick else "480p"], max(9, repeats))
     bar.total = len(steps) + (8 if quick else 24) + len(LENGTHS[quick])
     found = {}
     for name, step in steps.items():
@@ -389,10 +373,6 @@ def table(result: dict) -> str:
               f"{r['median']:.2f} times ({r['least']:.2f} to {r['greatest']:.2f}) the time of its {PAPER.samples} passes of F",
               *(f"- {name} on one image: {row['FLOP'] / 1e9:.1f} GFLOP, {share(row['FLOP/s'])}"
                 for name, row in result["networks"].items())]
-    if "compiled" in result:
-        r = result["compiled"]["ratio"]
-        lines.append(f"- R compiled: {r['median']:.2f} times ({r['least']:.2f} to {r['greatest']:.2f}) faster, after "
-                     f"{result['compiled']['compiling']:.0f} s of compiling")
     for name in ("240p", "480p"):
         one, two = (result["frames"].get(f"paper, {name}, {n}") for n in (1, 2))
         if one and two:

@@ -325,8 +325,7 @@ def measure(args: argparse.Namespace) -> int:
         if path:
             make_folder(path.parent)
     with tempfile.TemporaryDirectory() as folder, tqdm(unit="part", disable=args.quiet, file=sys.stderr) as bar:
-        result = bench.measure(args.backbone, args.device, args.autocast, args.compile, args.quick, args.repeats,
-                               Path(folder), bar)
+        result = bench.measure(args.backbone, args.device, args.autocast, args.quick, args.repeats, Path(folder), bar)
     result["machine"], result["versions"] = machine(pick_device(args.device)), versions()
     result["backbone"], result["quick"], result["autocast"] = args.backbone, args.quick, args.autocast
     print(f"{result['machine']}, {', '.join(f'{k} {v}' for k, v in result['versions'].items())}; backbone {args.backbone}\n")
@@ -427,7 +426,6 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--backbone", default="compact", help=", ".join(NAMES) + " (random parameters; default compact)")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     p.add_argument("--autocast", action="store_true", help="bfloat16 in the networks, on CUDA")
-    p.add_argument("--compile", action="store_true", help="also R through torch.compile against R as it is")
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: PyTorch's choice)")
     p.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     p.add_argument("--figure", type=Path, metavar="FILE.png", help="draw cost over objects, pixels, samples and frames")

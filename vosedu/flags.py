@@ -29,8 +29,6 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--no-refinement", action="store_true", help="read masks from D alone, the paper's D-only")
     group.add_argument("--device", default="auto", help="auto (cuda, then mps, then cpu), cpu, cuda, cuda:1, mps")
     group.add_argument("--autocast", action="store_true", help="bfloat16 in the networks, on CUDA")
-    group.add_argument("--compile", action="store_true", help="compile R: slower to begin, faster by the frame; needs a "
-                       "C++ compiler on a CPU")
     group.add_argument("--threads", type=int, default=0, help="CPU threads (default: PyTorch's choice)")
     group.add_argument("--seed", type=int, default=0, help="of augmentation and start (default 0)")
     group.add_argument("--max-height", type=int, metavar="N", help="work on frames of at most N rows, 0: as "
@@ -69,8 +67,7 @@ def make_segmenter(args: argparse.Namespace) -> Segmenter:
     """The engine that the flags ask for."""
     if args.threads > 0:
         torch.set_num_threads(args.threads)
-    segmenter = Segmenter.from_pretrained(args.backbone, args.weights, config_of(args), args.device, args.autocast,
-                                          args.compile)
+    segmenter = Segmenter.from_pretrained(args.backbone, args.weights, config_of(args), args.device, args.autocast)
     if args.no_refinement:
         segmenter.refinement = None
     return segmenter
@@ -85,7 +82,6 @@ def settings_of(args: argparse.Namespace, segmenter: Segmenter) -> dict:
         "output": "refinement" if segmenter.refinement else "D only",
         "device": segmenter.device.type,
         "autocast": args.autocast,
-        "compile": args.compile,
         "seed": args.seed,
         "max_height": args.max_height,
         **asdict(segmenter.config),
@@ -127,7 +123,7 @@ def from_run(args: argparse.Namespace, recorded: dict, parser: argparse.Argument
     flags += [f"--weights={file}" for file in settings.get("weights", []) if isinstance(settings.get("weights"), list)]
     flags += [f"--max-height={settings.get('max_height') or 0}"]
     flags += ["--no-refinement"] if settings.get("output") == "D only" else []
-    flags += [f"--{name}" for name in ("autocast", "compile") if settings.get(name)]
+    flags += ["--autocast"] if settings.get("autocast") else []
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):

@@ -1,6 +1,5 @@
 """Algorithm 1: the state of one video, advanced frame by frame; several objects and soft aggregation (Section 3.4)."""
 
-import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from .augmentation import first_frame_samples
 from .config import BEST, Config
@@ -83,28 +82,6 @@ def labels_at(probabilities: Tensor, ids: Sequence[int], size: tuple[int, int]) 
     return torch.tensor([0, *ids], dtype=torch.uint8, device=probabilities.device)[best]
 
 
-class Compiled(nn.Module):
-    """A network through `torch.compile`: same results to rounding, minutes or less of compiling for every new shape.
-
-    Where compiling fails, for want of a C++ compiler say, the network runs as it is, and a logged line says so.
-    """
-
-    def __init__(self, network: nn.Module):
-        super().__init__()
-        self.network = network
-        self.quick = torch.compile(network, dynamic=False)
-
-    def forward(self, *inputs):
-        try:
-            return self.quick(*inputs)
-        except Exception as error:  # the compiler's errors have no type of their own
-            if self.quick is self.network:
-                raise
-            logging.getLogger(__name__).warning("vosedu: --compile has no effect here (%s)", type(error).__name__)
-            self.quick = self.network
-            return self.network(*inputs)
-
-
 class Stopwatch:
     """Seconds a stage, added up. On CUDA it records events, so that timing never makes the host wait."""
 
@@ -169,7 +146,6 @@ class Segmenter:
         config: all numbers.
         device: "auto", "cpu", "cuda", "mps".
         autocast: run F and R in bfloat16 (CUDA only). The solver always works in float32.
-        compile: run R through `torch.compile`. F's time goes into convolutions, where nothing is won.
     """
 
     def __init__(
@@ -180,7 +156,6 @@ class Segmenter:
         config: Config = BEST,
         device: str = "auto",
         autocast: bool = False,
-        compile: bool = False,
     ):
         self.device = pick_device(device)
         if autocast and self.device.type != "cuda":
@@ -188,8 +163,6 @@ class Segmenter:
         layout = torch.channels_last if self.device.type in ("cpu", "cuda") else torch.contiguous_format
         self.backbone = fold_batchnorm(backbone).to(self.device, memory_format=layout)
         self.refinement = refinement and fold_batchnorm(refinement).to(self.device, memory_format=layout)
-        if compile and self.refinement:
-            self.refinement = Compiled(self.refinement)
         self.readout = readout or READOUT
         self.config, self.autocast = config, autocast
 
@@ -201,7 +174,6 @@ class Segmenter:
         config: Config = BEST,
         device: str = "auto",
         autocast: bool = False,
-        compile: bool = False,
     ) -> "Segmenter":
         """A segmenter with trained weights: bundled for "compact", torchvision's for "resnet18" … "resnet101".
 
@@ -213,7 +185,7 @@ class Segmenter:
             InputError: weights or device are missing or unusable.
         """
         chosen = pick_device(device)  # before weights are read: the cheaper complaint first
-        return cls(*load_pretrained(name, [Path(w) for w in weights]), config, str(chosen), autocast, compile)
+        return cls(*load_pretrained(name, [Path(w) for w in weights]), config, str(chosen), autocast)
 
     def start(self, frame: np.ndarray, labels: np.ndarray, seed: int = 0) -> "Video":
         """Learn every object of the first frame and return the state of its video.

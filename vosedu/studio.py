@@ -21,10 +21,11 @@ from .config import PRESETS
 from .errors import InputError
 from .evaluation import to_size
 from .metrics import jaccard
+from .pictures import jpeg
 from .runs import segment_video
 from .segmenter import Segmenter
 from .video import FrameSource, OverlayWriter, check_first_mask, image_files, make_folder, overlay, read_mask, write_mask
-from .widgets import Player, jpeg
+from .widgets import Player
 
 STROKES = ("brush", "box", "ellipse")
 LARGEST_LINK = 30_000_000

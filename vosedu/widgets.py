@@ -3,24 +3,20 @@
 Pictures travel as JPEG bytes into an `ipywidgets.Image`; no figure is drawn in a callback.
 """
 
-import itertools
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import anywidget
 import cv2
 import ipywidgets
 import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
 import traitlets
-from matplotlib import colormaps
 
 from . import datasets
 from .augmentation import cut_out, paste
@@ -30,7 +26,8 @@ from .doctor import machine, versions
 from .evaluation import to_size
 from .features import TARGET_DEPTH
 from .memory import initial_gamma
-from .metrics import boundary, boundary_f, jaccard, near
+from .metrics import boundary_f, jaccard
+from .pictures import boundary_picture, chart, jpeg, parts_picture, pca_colours, score_picture, with_scale
 from .segmenter import FirstFrame, Segmenter, pick_device
 from .solver import Iterate, gauss_newton
 from .target_model import NormalForm, TargetModel, WeightedSamples, first_frame_problem, learn, pixel_weights
@@ -38,17 +35,6 @@ from .training import Training
 from .video import FrameSource, overlay
 
 VIEWS = ("all", "score map", "mask", "frame")
-SCORE_LIMITS = (-0.5, 1.5)
-"""Scores at the ends of the colour table, the same everywhere, so that colours compare."""
-
-
-class Basis(NamedTuple):
-    """What `pca_colours` draws with."""
-
-    mean: torch.Tensor
-    directions: torch.Tensor
-    low: torch.Tensor
-    high: torch.Tensor
 
 
 def setup(seed: int = 0) -> torch.device:
@@ -60,86 +46,6 @@ def setup(seed: int = 0) -> torch.device:
     print(", ".join(f"{name} {number}" for name, number in versions().items()))
     print(f"device: {machine(device)}; seed: {seed}")
     return device
-
-
-def row(
-    pictures: Sequence[np.ndarray],
-    titles: Sequence[str],
-    width: float = 13.0,
-    limits: tuple[float, float] | None = None,
-    label: str = "score",
-) -> None:
-    """A static figure: pictures of one size side by side with titles, for the end of a cell.
-
-    Args:
-        width: of the figure in inches.
-        limits: where score maps are among them, what the ends of their colours stand for; a colour bar says so.
-        label: of the colour bar.
-    """
-    height = width / len(pictures) * pictures[0].shape[0] / pictures[0].shape[1] + 0.4
-    figure = plt.figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(1, len(pictures), squeeze=False)[0]
-    for ax, picture, title in zip(axes, pictures, titles, strict=True):
-        ax.imshow(picture)
-        ax.set_title(title, fontsize=10)
-        ax.axis("off")
-    if limits is not None:
-        scale = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(*limits), "viridis")
-        figure.colorbar(scale, ax=axes, label=label, fraction=0.02, pad=0.01)
-
-
-def score_picture(
-    scores: np.ndarray, frame: np.ndarray | None = None, limits: tuple[float, float] = SCORE_LIMITS
-) -> np.ndarray:
-    """A score map (h, w) as colours (viridis), uint8 RGB, blended over its frame (H, W, 3) where one is given.
-
-    Args:
-        limits: scores at the ends of the colour table.
-    """
-    low, high = limits
-    level = np.clip((scores - low) / (high - low), 0, 1)
-    if frame is not None:
-        level = cv2.resize(level.astype(np.float32), frame.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    table = (colormaps["viridis"](np.arange(256))[:, :3] * 255).astype(np.uint8)
-    colours = table[(level * 255).astype(np.uint8)]
-    return colours if frame is None else cv2.addWeighted(frame, 0.35, colours, 0.65, 0)
-
-
-def with_scale(picture: np.ndarray, limits: tuple[float, float] = SCORE_LIMITS) -> np.ndarray:
-    """A score picture with its colour bar in the lower right corner; uint8 RGB of the same shape."""
-    height, width = picture.shape[:2]
-    out, length = picture.copy(), min(96, width // 2)
-    x, y = width - length - 6, height - 10
-    out[y - 16 :, x - 4 :] //= 3
-    table = (colormaps["viridis"](np.linspace(0, 1, length))[:, :3] * 255).astype(np.uint8)
-    out[y : y + 6, x : x + length] = table
-    for text, left in ((f"{limits[0]:g}", x), (f"{limits[1]:g}", x + length - 8 * len(f"{limits[1]:g}"))):
-        cv2.putText(out, text, (left, y - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (255, 255, 255), 1, cv2.LINE_AA)
-    return out
-
-
-def jpeg(picture: np.ndarray) -> bytes:
-    """uint8 RGB (H, W, 3) as JPEG bytes for an `ipywidgets.Image`."""
-    return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
-
-
-def parts_picture(frame: np.ndarray, colours: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Figure 2 of one frame: frame, features of conv4_x, score map and mask in reading order; uint8 RGB (2 H, 2 W, 3).
-
-    Args:
-        frame: uint8 RGB (H, W, 3).
-        colours: features as `pca_colours` draws them, (h, w, 3).
-        scores: (h, w), one position 16 pixels.
-        labels: ids (H, W).
-    """
-    size = frame.shape[1::-1]
-    score = with_scale(cv2.resize(score_picture(scores), size, interpolation=cv2.INTER_NEAREST))
-    parts = [frame, cv2.resize(colours, size, interpolation=cv2.INTER_NEAREST), score, overlay(frame, labels)]
-    parts[0] = frame.copy()
-    for part, text in zip(parts, ("I", "x = F(I)", "s = D(x)", "y = R(x, s)"), strict=True):
-        for colour, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-            cv2.putText(part, text, (8, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, width, cv2.LINE_AA)
-    return np.vstack([np.hstack(parts[:2]), np.hstack(parts[2:])])
 
 
 class Player:
@@ -322,27 +228,6 @@ class MemoryStrip:
             self.image.value = jpeg(self.picture(self.index.value))
 
 
-def chart(
-    values: np.ndarray, marker: int, size: tuple[int, int], title: str, limits: tuple[float, float] | None = None
-) -> np.ndarray:
-    """A curve over its index, one point marked; uint8 RGB (H, W, 3). Drawn in a millisecond.
-
-    Args:
-        limits: of the axis, which is then linear; without them it is logarithmic.
-    """
-    height, width = size
-    picture = np.full((height, width, 3), 255, np.uint8)
-    heights = np.log10(np.maximum(values, 1e-12)) if limits is None else np.asarray(values)
-    low, high = limits or (heights.min(), max(heights.max(), heights.min() + 1e-6))
-    x = 12 + (width - 24) * np.arange(len(values)) / max(1, len(values) - 1)
-    y = 28 + (height - 40) * (1 - (heights - low) / (high - low))
-    points = np.stack([x, y], axis=1).round().astype(np.int32)
-    cv2.polylines(picture, [points], False, (60, 60, 60), 2, cv2.LINE_AA)
-    cv2.circle(picture, tuple(points[marker].tolist()), 6, (214, 39, 40), -1, cv2.LINE_AA)
-    text = f"{title} {values[marker]:.3g}"
-    return cv2.putText(picture, text, (12, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
-
-
 class Microscope:
     """The solver, iteration by iteration: D's score map on the first frame, the loss and the CG residual.
 
@@ -469,27 +354,6 @@ class Relearner:
             self.image.value = jpeg(self.picture(model))
 
 
-def pca_colours(features: torch.Tensor, basis: Basis | None = None) -> tuple[np.ndarray, Basis]:
-    """A feature map as colours: its three principal components as red, green and blue.
-
-    Args:
-        features: (C, h, w).
-        basis: of another map, for colours that compare; its own where left out.
-
-    Returns:
-        uint8 RGB (h, w, 3), and the basis.
-    """
-    flat = features.flatten(1).T.float()
-    if basis is None:
-        mean = flat.mean(dim=0)
-        directions = torch.linalg.svd(flat - mean, full_matrices=False)[2][:3].T
-        found = (flat - mean) @ directions
-        basis = Basis(mean, directions, found.quantile(0.02, dim=0), found.quantile(0.98, dim=0))
-    found = ((flat - basis.mean) @ basis.directions - basis.low) / (basis.high - basis.low).clamp_min(1e-6)
-    colours = (found.clamp(0, 1) * 255).byte().view(*features.shape[1:], 3)
-    return colours.cpu().numpy(), basis
-
-
 class Clickable(anywidget.AnyWidget):
     """A picture that says where it was clicked.
 
@@ -561,17 +425,6 @@ class Probe:
     def _draw(self, _change: object = None) -> None:
         with self._lock:
             self.image.value = jpeg(self.picture())
-
-
-def boundary_picture(frame: np.ndarray, prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """What F counts: boundary of the prediction in green where it is within tolerance of the true one, else magenta;
-    true boundary that is not found in white. uint8 RGB (H, W, 3), the frame darkened."""
-    picture = (0.45 * frame).astype(np.uint8)
-    found, wanted = boundary(prediction), boundary(truth)
-    missed, hit, false = wanted & ~near(wanted, found), found & near(found, wanted), found & ~near(found, wanted)
-    for edge, colour in ((missed, (255, 255, 255)), (hit, (60, 220, 90)), (false, (255, 60, 220))):
-        picture[cv2.dilate(edge.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0] = colour
-    return picture
 
 
 class WarpBench:
@@ -828,49 +681,3 @@ class TrainingView:
             if self.masks:
                 self.image.value = jpeg(self.picture(self.index.value))
 
-
-def refinement_diagram() -> None:
-    """A static figure of R as it is built: four levels from the deepest down, the blocks of a level spelled out once."""
-    figure = plt.figure(figsize=(13, 5), layout="constrained")
-    ax = figure.subplots()
-    details = {
-        "TSE": "TSE: 1x1, ReLU, 1x1 to 64;\njoin $\\mathbf{s}$: 65; three 3x3,\nReLU each, to 64",
-        "RRB1": "RRB: $h$ = 1x1;\nReLU($h$ + 3x3(ReLU(\nBN(3x3($h$)))))",
-        "CAB": "CAB: $\\sigma$(1x1(ReLU(1x1(\naverages)))) times shallow\n+ deeper, upsampled",
-        "RRB2": "RRB, as before",
-    }
-    columns = {"x": 0.0, "TSE": 2.0, "RRB1": 4.3, "CAB": 6.6, "RRB2": 8.7, "z": 10.4}
-    box = {"boxstyle": "round,pad=0.35", "facecolor": "#eef3f8", "edgecolor": "#4477aa"}
-
-    def arrow(start: tuple[float, float], end: tuple[float, float], style: str = "-") -> None:
-        ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": "#444444", "linestyle": style,
-                                                "shrinkA": 4, "shrinkB": 4})
-
-    for level, (depth, stride) in enumerate(((5, 32), (4, 16), (3, 8), (2, 4))):
-        y = -1.5 * level
-        ax.text(columns["x"], y, f"$\\mathbf{{x}}$ of conv{depth}_x\nstride {stride}", ha="center", va="center", fontsize=9)
-        for name in details:
-            text = details[name] if level == 0 else name.rstrip("12")
-            ax.text(columns[name], y, text, ha="center", va="center", fontsize=8, bbox=box)
-        ax.text(columns["z"], y, f"$\\mathbf{{z}}$, stride {stride}", ha="center", va="center", fontsize=9)
-        reach = {"x": 0.55, "TSE": 0.9 if level == 0 else 0.3, "RRB1": 0.8 if level == 0 else 0.3,
-                 "CAB": 0.95 if level == 0 else 0.3, "RRB2": 0.55 if level == 0 else 0.3, "z": 0.45}
-        names = list(columns)
-        for a, b in itertools.pairwise(names):
-            arrow((columns[a] + reach[a], y), (columns[b] - reach[b], y))
-        if level:  # the score's line runs down beside the spelled-out block
-            arrow((0.9, y + 0.45), (columns["TSE"] - 0.25, y + 0.2), ":")
-        if level:
-            arrow((columns["z"], y + 1.3), (columns["CAB"] + 0.1, y + 0.24))
-    ax.plot([0.9, 0.9], [1.2, -4.05], ":", color="#444444", linewidth=1)
-    arrow((columns["TSE"], 1.2), (columns["TSE"], 0.45), ":")
-    ax.text(columns["TSE"] - 0.5, 1.3, "score map $\\mathbf{s}$, resized to every level", ha="center", fontsize=9)
-    ax.text(12.2, -4.5, "twice: double, 3x3\nto 32, then 1 channel", ha="center", va="center", fontsize=8, bbox=box)
-    ax.text(12.2, -3.4, "logits at $H \\times W$", ha="center", va="center", fontsize=9)
-    ax.text(columns["CAB"], 1.3, "deepest level: the average of the TSE's projection\nstands for the deeper $\\mathbf{z}$",
-            ha="center", va="center", fontsize=8)
-    arrow((columns["CAB"], 1.05), (columns["CAB"], 0.5))
-    arrow((columns["z"] + 0.45, -4.5), (11.4, -4.5))
-    arrow((12.2, -4.2), (12.2, -3.6))
-    ax.set(xlim=(-0.8, 13.1), ylim=(-5.1, 1.7))
-    ax.axis("off")
