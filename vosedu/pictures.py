@@ -76,8 +76,7 @@ def with_scale(picture: np.ndarray, limits: tuple[float, float] = SCORE_LIMITS) 
     out, length = picture.copy(), min(96, width // 2)
     x, y = width - length - 6, height - 10
     out[y - 16 :, x - 4 :] //= 3
-    table = (colormaps["viridis"](np.linspace(0, 1, length))[:, :3] * 255).astype(np.uint8)
-    out[y : y + 6, x : x + length] = table
+    out[y : y + 6, x : x + length] = score_picture(np.linspace(*limits, length), limits=limits)
     for text, left in ((f"{limits[0]:g}", x), (f"{limits[1]:g}", x + length - 8 * len(f"{limits[1]:g}"))):
         cv2.putText(out, text, (left, y - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (255, 255, 255), 1, cv2.LINE_AA)
     return out
@@ -99,8 +98,7 @@ def parts_picture(frame: np.ndarray, colours: np.ndarray, scores: np.ndarray, la
     """
     size = frame.shape[1::-1]
     score = with_scale(cv2.resize(score_picture(scores), size, interpolation=cv2.INTER_NEAREST))
-    parts = [frame, cv2.resize(colours, size, interpolation=cv2.INTER_NEAREST), score, overlay(frame, labels)]
-    parts[0] = frame.copy()
+    parts = [frame.copy(), cv2.resize(colours, size, interpolation=cv2.INTER_NEAREST), score, overlay(frame, labels)]
     for part, text in zip(parts, ("I", "x = F(I)", "s = D(x)", "y = R(x, s)"), strict=True):
         for colour, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
             cv2.putText(part, text, (8, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, width, cv2.LINE_AA)
