@@ -85,6 +85,7 @@ class BaseTraining(Training):
     """Training of the Base net: the same samples and recipe; the reference frame is encoded in every step."""
 
     def build(self) -> nn.Module:
+        """A Base net with random parameters."""
         return BaseNet(self.segmenter.backbone.channels)
 
     def logits(self, network: nn.Module, sequences: list[tuple[Clips, int]], frames: Tensor) -> tuple[Tensor, None]:

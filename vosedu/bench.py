@@ -91,7 +91,9 @@ def ratios(slow: list[float], fast: list[float]) -> dict[str, float]:
 # --- the solver
 
 
-def random_samples(count: int, channels: int, size: tuple[int, int], label_size: tuple[int, int], device) -> tuple:
+def random_samples(
+    count: int, channels: int, size: tuple[int, int], label_size: tuple[int, int], device: torch.device | str
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Features (K, C, h, w) of unit variance, disks as labels (K, H, W), their pixel weights and gamma (1, K)."""
     g = torch.Generator().manual_seed(0)
     x = torch.randn(count, channels, *size, generator=g).to(device)

@@ -12,7 +12,9 @@ import zipfile
 import zlib
 from collections import defaultdict
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from tqdm import tqdm
 
@@ -49,7 +51,14 @@ class Refused(InputError):
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirections, but not from https to anything less."""
 
-    def redirect_request(self, request, file, code, message, headers, new):
+    def redirect_request(
+        self, request: urllib.request.Request, file: IO[bytes], code: int, message: str, headers: Message, new: str
+    ) -> urllib.request.Request | None:
+        """The request to go on with (urllib's hook).
+
+        Raises:
+            InputError: `new` is not https where the old address was.
+        """
         if request.full_url.startswith("https:") and not new.startswith("https:"):
             raise InputError(f"{request.full_url} sends us on to {new}, which is not https: refused")
         return super().redirect_request(request, file, code, message, headers, new)

@@ -7,10 +7,13 @@ has a lambda for each.
 """
 
 import time
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .solver import LeastSquares
 
 Weights = tuple[Tensor, ...]
 
@@ -32,7 +35,9 @@ def upsample(scores: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(scores[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
 
 
-def pixel_weights(labels: Tensor, target_share: float = 0.1, rule=max, power: float = 0.5) -> Tensor:
+def pixel_weights(
+    labels: Tensor, target_share: float = 0.1, rule: Callable[[float, float], float] = max, power: float = 0.5
+) -> Tensor:
     """Eq. (4) for one mask (H, W) of zeros and ones, pixel kinds written out; power 1 is v as printed."""
     actual = float(labels.double().mean())
     kappa = rule(target_share, actual)
@@ -97,7 +102,7 @@ def gauss_newton(w: Weights, iterations: list[int], *data) -> Weights:
 
 
 def first_order(
-    problem, w: Tensor, optimiser: type[torch.optim.Optimizer], steps: int, **options
+    problem: LeastSquares, w: Tensor, optimiser: type[torch.optim.Optimizer], steps: int, **options
 ) -> tuple[list[float], list[float]]:
     """One of PyTorch's optimisers on a problem that `vosedu.solver` solves, for comparison.
 

@@ -7,7 +7,7 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -399,7 +399,7 @@ class BackgroundWriter:
         self._thread.start()
         return self
 
-    def submit(self, function, *arguments) -> None:
+    def submit(self, function: Callable[..., object], *arguments: object) -> None:
         """Queue function(*arguments).
 
         Raises:
