@@ -1,9 +1,11 @@
 """The commands as a user meets them: results on disk, resuming, and one clear line for everything unusable."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import moving_disk
 from PIL import Image
 from test_video import save_frames
@@ -11,6 +13,7 @@ from test_video import save_frames
 from vosedu import datasets
 from vosedu.cli import main
 from vosedu.video import read_mask, write_mask
+from vosedu.weights import load_pretrained
 
 QUICK = ["--samples", "4", "--gn-steps", "2", "--quiet", "--device", "cpu"]
 
@@ -177,6 +180,11 @@ def test_train_then_table1(davis, tmp_path, monkeypatch, capsys):
     assert main([*train, "--out", str(tmp_path / "r"), "--seed", "1"]) == 2
     assert "begun with seed 0" in capsys.readouterr().err
     assert main([*train, "--out", str(tmp_path / "f"), "--fine-tune", "--weights", weights]) == 0
+    more = ["--with-conv5", "--overlap", "0.25", "--rendered", str(davis)]
+    assert main([*train, "--out", str(tmp_path / "c"), "--fine-tune", "--weights", weights, *more]) == 0
+    was, now = (load_pretrained("compact", [path])[0].body.state_dict()
+                for path in (Path(weights), tmp_path / "c" / "compact.safetensors"))
+    assert {key.split(".")[0] for key in was if not torch.equal(was[key], now[key])} == {"layer4"}
 
 
 def _without_scenes(load):
@@ -194,6 +202,9 @@ def _without_scenes(load):
     (["--stills", "."], "images"),
     (["--steps", "0", "--stills", "."], "--steps is 0"),
     (["--davis", "nowhere"], "nowhere"),
+    (["--rendered", "nowhere"], "nowhere"),
+    (["--stills", ".", "--with-conv5", "--base-net"], "--with-conv5 is for training R"),
+    (["--stills", ".", "--overlap", "-1"], "--overlap is -1.0"),
 ])
 def test_train_refuses_in_one_line(tmp_path, monkeypatch, capsys, flags, line):
     monkeypatch.chdir(tmp_path)

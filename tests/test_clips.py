@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vosedu import datasets
-from vosedu.clips import Shot, StillClips, VideoClips, annotated_stills, bend, fit, motion
+from vosedu.clips import VOID, RenderedClips, Shot, StillClips, VideoClips, annotated_stills, bend, fit, motion, together
 from vosedu.errors import InputError
 from vosedu.metrics import jaccard
 from vosedu.video import write_mask
@@ -112,3 +112,53 @@ def test_outlined_photographs_are_stills(tmp_path):
     assert "1 of 2 photographs" in run.stdout
     ((path, (mask,)),) = annotated_stills(tmp_path / "out")
     assert path.name == "disk.png" and jaccard(mask, truth) > 0.9
+
+
+def rendered(root, videos=1, frames=3):
+    """A folder as data/render_scenes.py writes it: one square that grows from frame to frame."""
+    for v in range(videos):
+        for t in range(frames):
+            labels = np.zeros((48, 84), np.uint8)
+            labels[10 : 22 + 6 * t, 20 : 34 + 6 * t] = 1
+            for folder, image in (("JPEGImages", labels * 200), ("Annotations", labels)):
+                (root / folder / "480p" / f"v{v}").mkdir(parents=True, exist_ok=True)
+                if folder == "JPEGImages":
+                    cv2.imwrite(str(root / folder / "480p" / f"v{v}" / f"{t:05d}.jpg"), image)
+                else:
+                    write_mask(root / folder / "480p" / f"v{v}" / f"{t:05d}.png", image)
+    return root
+
+
+def test_every_rendered_frame_is_a_reference_and_the_others_are_drawn(tmp_path):
+    clips = RenderedClips(datasets.load("folder", rendered(tmp_path)), (48, 84))
+    assert [clips.key(i) for i in range(len(clips))] == ["rendered-v0-1-0", "rendered-v0-1-1", "rendered-v0-1-2"]
+    areas = [clips.reference(i).mask.sum() for i in range(3)]
+    assert areas == [12 * 14, 18 * 20, 24 * 26] and clips.later(1) == [0, 2]
+    shots = [clips.draw(1, np.random.default_rng(s)) for s in range(12)]
+    for shot in shots:
+        core = cv2.erode(shot.mask, np.ones((5, 5), np.uint8)) > 0
+        far = cv2.dilate(shot.mask, np.ones((9, 9), np.uint8)) == 0
+        assert shot.frame[core].mean() > shot.frame[far].mean() + 60
+    assert len({int(shot.mask.sum()) for shot in shots}) > 6
+
+
+def test_touching_objects_are_one_together():
+    a, b, c = (np.zeros((60, 80), np.uint8) for _ in range(3))
+    a[10:20, 10:20], b[20:34, 10:20], c[40:50, 60:70] = 1, 1, 1
+    (union,) = together([a, b, c])
+    assert np.array_equal(union, a | b)
+    assert together([a, b], high=0.01) == []
+
+
+def test_the_rim_of_a_rough_outline_is_void(stills):
+    sharp, rough = (StillClips(stills, SIZE, rim=rim).draw(0, np.random.default_rng(3)) for rim in (0, 2))
+    void = rough.mask == VOID
+    assert np.array_equal(sharp.frame, rough.frame) and np.array_equal(sharp.mask[~void], rough.mask[~void])
+    assert np.array_equal(void, cv2.dilate(sharp.mask, np.ones((5, 5))) > cv2.erode(sharp.mask, np.ones((5, 5))))
+
+
+def test_some_references_hide_a_part_of_the_target(stills, monkeypatch):
+    monkeypatch.setattr("vosedu.clips.HIDDEN", 1.0)
+    clips = StillClips(stills, SIZE)
+    shares = [clips.reference(i).mask.sum() / clips._still(i).mask.sum() for i in range(3)]
+    assert any(0.3 < share < 0.8 for share in shares) and all(share <= 1 for share in shares)

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from vosedu.clips import Shot
+from vosedu.clips import VOID, Shot
 from vosedu.config import FAST
 from vosedu.errors import InputError
 from vosedu.segmenter import Segmenter
-from vosedu.training import COLUMNS, Recipe, Samples, Training, read_table, train
+from vosedu.training import COLUMNS, SMOOTH, Recipe, Samples, Training, read_table, soft_jaccard, train
+from vosedu.weights import load_pretrained, part
 
 TINY = replace(FAST, samples=2, channels=8, gn_steps=2, cg_later=3)
 
@@ -42,10 +43,10 @@ class Disks:
         return Shot(frame, mask)
 
 
-def training(out, steps=4, **kwargs):
+def training(out, steps=4, start=None, **kwargs):
     recipe = Recipe(steps=steps, batch=2, height=64, **kwargs)
     segmenter = Segmenter.from_pretrained(config=TINY, device="cpu")
-    return Training(segmenter, [(Disks(recipe.size), 1)], recipe, out), Disks(recipe.size)
+    return Training(segmenter, [(Disks(recipe.size), 1)], recipe, out, start), Disks(recipe.size)
 
 
 def test_rate_falls_to_a_tenth_after_two_thirds():
@@ -85,6 +86,47 @@ def test_a_resumed_run_is_the_same_run(tmp_path):
     assert resumed.step == 2
     for key, value in train(resumed, held_out, every=2).state_dict().items():
         assert torch.equal(value, expected[key]), key
+
+
+def test_soft_jaccard_of_a_mask_is_j_and_void_is_not_counted():
+    masks, truth = torch.zeros(2, 40, 40), torch.zeros(2, 40, 40)
+    masks[0, :20, :30], truth[0, 10:30, :30] = 1, 1
+    masks[1, :, :] = 1
+    known = torch.ones_like(truth)
+    found = soft_jaccard(masks, truth, known)
+    assert found[0].item() == pytest.approx((300 + SMOOTH) / (900 + SMOOTH)) and found[1] < 0.05
+    known[0, :10] = 0  # what the mask has too much
+    assert soft_jaccard(masks, truth, known)[0].item() == pytest.approx((300 + SMOOTH) / (600 + SMOOTH))
+
+
+def test_void_pixels_and_the_weight_of_the_overlap_in_the_loss(tmp_path):
+    run, _ = training(tmp_path / "plain")
+    sources, indices, frames, masks = next(iter(run.batches(0)))
+    run.network.eval()
+    wrong = masks.clone()
+    wrong[:, :, :20] = 1 - wrong[:, :, :20]
+    right, worse = (run.losses((sources, indices, frames, m)).item() for m in (masks, wrong))
+    masks[:, :, :20], wrong[:, :, :20] = VOID, VOID
+    assert right != worse and run.losses((sources, indices, frames, masks)) == run.losses((sources, indices, frames, wrong))
+    both, _ = training(tmp_path / "both", overlap=0.5)
+    both.network.load_state_dict(run.network.state_dict())
+    both.network.eval()
+    added = both.losses((sources, indices, frames, masks)) - run.losses((sources, indices, frames, masks))
+    assert 0 < added.item() < 0.5
+
+
+def test_conv5_learns_with_r_and_its_statistics_stay(tmp_path):
+    body = part(load_pretrained("compact")[0].body.state_dict(), "layer4.")
+    run, held_out = training(tmp_path, conv5=True, start={f"conv5.{k}": v for k, v in body.items()})
+    probe = next(iter(run.batches(0)))
+    whole, _ = training(tmp_path / "frozen")
+    whole.network.load_state_dict(run.network.refinement.state_dict())
+    assert run.losses(probe).item() == pytest.approx(whole.losses(probe).item(), rel=1e-4), "conv5_x as it came changes nothing"
+    trained = train(run, held_out, every=4).conv5.state_dict()
+    changed = {name for name, value in trained.items() if not torch.equal(value, body[name])}
+    assert "0.conv1.weight" in changed and not any("running" in name for name in changed)
+    again, _ = training(tmp_path, conv5=True)
+    assert again.step == 4 and torch.equal(again.network.conv5.state_dict()["0.conv1.weight"], trained["0.conv1.weight"])
 
 
 def test_another_recipe_does_not_resume(tmp_path):

@@ -24,7 +24,7 @@ from .flags import add_engine_flags, announce, check_flags, from_run, make_segme
 from .runs import segment_video
 from .segmenter import Segmenter, Video, pick_device
 from .video import FrameSource, OverlayWriter, check_first_mask, contact_sheet, overlay, read_mask
-from .weights import load_pretrained, save, weight_files
+from .weights import load_pretrained, part, save, weight_files
 
 
 def _stages(stages: dict[str, float]) -> str:
@@ -254,6 +254,10 @@ def fetch(args: argparse.Namespace) -> int:
 
 DAVIS_TIMES = 8
 """Passes through DAVIS 2017 for one through YouTube-VOS (Section 3.3)."""
+RENDERED_TIMES = 2
+"""Passes through rendered clips for one through photographs: they alone show targets that turn."""
+ROUGH_RIM = 4
+"""Pixels beside a rough outline that are not counted."""
 
 
 def train(args: argparse.Namespace) -> int:
@@ -263,18 +267,27 @@ def train(args: argparse.Namespace) -> int:
     for name, least in (("steps", 1), ("batch", 1), ("height", 64), ("workers", 0)):
         if getattr(args, name) < least:
             raise InputError(f"--{name} is {getattr(args, name)}: give {least} or more")
-    recipe = training.Recipe(args.steps, args.batch, rate=args.rate, height=args.height, seed=args.seed)
+    if args.base_net + args.fine_tune + args.tune_backbone > 1:
+        raise InputError("--base-net, --fine-tune and --tune-backbone are three different runs: give one of them")
+    if args.with_conv5 and (args.base_net or args.tune_backbone or args.backbone not in ("compact", *RESNETS)):
+        raise InputError("--with-conv5 is for training R on compact or a ResNet: leave it out")
+    if not 0 <= args.overlap <= 100:
+        raise InputError(f"--overlap is {args.overlap}: give 0 to 100")
+    recipe = training.Recipe(args.steps, args.batch, rate=args.rate, height=args.height, seed=args.seed,
+                             overlap=args.overlap, conv5=args.with_conv5)
     videos = [("davis2017", root, DAVIS_TIMES) for root in args.davis] + [("ytvos", root, 1) for root in args.ytvos]
-    videos += [("folder", root, 1) for root in args.rendered]
     sources = [
         (clips.VideoClips(datasets.load(kind, root, "train"), recipe.size, f"{kind}-{n}"), times)
         for n, (kind, root, times) in enumerate(videos)
     ]
+    sources += [
+        (clips.RenderedClips(datasets.load("folder", root), recipe.size, f"rendered-{n}"), RENDERED_TIMES)
+        for n, root in enumerate(args.rendered)
+    ]
     sources += [(clips.StillClips(root, recipe.size, f"stills-{n}"), 1) for n, root in enumerate(args.stills)]
+    sources += [(clips.StillClips(root, recipe.size, f"rough-{n}", ROUGH_RIM), 1) for n, root in enumerate(args.rough)]
     if not sources:
-        raise InputError("nothing to train on: give --stills, --davis, --ytvos or --rendered")
-    if args.base_net + args.fine_tune + args.tune_backbone > 1:
-        raise InputError("--base-net, --fine-tune and --tune-backbone are three different runs: give one of them")
+        raise InputError("nothing to train on: give --stills, --rough, --davis, --ytvos or --rendered")
     joined = training.join_processes(pick_device(args.device))
     segmenter = make_segmenter(args)
     # the segmenter has its batch normalisation folded away; what is trained on and written out has not
@@ -282,6 +295,9 @@ def train(args: argparse.Namespace) -> int:
     if args.fine_tune and refinement is None:
         raise InputError("--fine-tune needs weights that hold a refinement network: give them with --weights")
     kind, start, what = training.Training, refinement.state_dict() if args.fine_tune else None, "R"
+    if args.with_conv5:
+        start = {**{f"refinement.{k}": v for k, v in (start or {}).items()},
+                 **{f"conv5.{k}": v for k, v in part(backbone.body.state_dict(), "layer4.").items()}}
     if args.base_net:
         kind, what = baselines.BaseTraining, "Base net"
     elif args.tune_backbone:
@@ -295,6 +311,9 @@ def train(args: argparse.Namespace) -> int:
             parts = {"base": run.trained()}
         elif args.tune_backbone:  # R, made for the features as they were, comes along to be fine-tuned
             parts = {"backbone": run.trained().backbone.body, **({"refinement": refinement} if refinement else {})}
+        elif args.with_conv5:
+            backbone.body.load_state_dict({f"layer4.{k}": v for k, v in run.trained().conv5.state_dict().items()}, strict=False)
+            parts = {"backbone": backbone.body, "refinement": run.trained().refinement}
         else:
             parts = {**body, "refinement": run.trained()}
         recipe_text = f"vosedu train, step {run.step} of {recipe.steps}"
@@ -394,6 +413,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("davis", f"DAVIS 2017, its train split, {DAVIS_TIMES} times an epoch"), ("ytvos", "YouTube-VOS, its train split"),
         ("rendered", "folder with JPEGImages and Annotations, such as data/render_scenes.py --random makes"),
         ("stills", "photographs in images/ with YOLO polygons in labels/, made into clips"),
+        ("rough", "the same where polygons are rough, as data/outline_photographs.py makes them: their rims are not counted"),
     ):
         p.add_argument(f"--{flag}", type=Path, action="append", default=[], metavar="DIR", help=text + "; may be repeated")
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="checkpoint, curves and the weights as they come")
@@ -407,6 +427,9 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--fine-tune", action="store_true", help="begin with the R of the weights")
     p.add_argument("--tune-backbone", action="store_true", help="train the backbone instead, so that D generalises; R then "
                    "needs --fine-tune")
+    p.add_argument("--with-conv5", action="store_true", help="train the backbone's conv5_x too, which R alone reads")
+    p.add_argument("--overlap", type=float, default=0.0, metavar="W", help="weight of 1 - soft J in the loss beside the "
+                   "cross-entropy (default 0, the paper's)")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
     add_engine_flags(p)
     p.set_defaults(run=train)

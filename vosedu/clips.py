@@ -13,8 +13,14 @@ from .datasets import Sequence
 from .errors import InputError
 from .video import image_files, read_image
 
+VOID = 255
+"""In a mask: not known, and left out of every loss."""
+SIGHT = 0.008
+"""Least share of the frame that an object covers in a rendered reference frame."""
 ALONE = 0.35
 """Share of clip frames in which the camera alone moves: their edges are a photograph's own, not pasted ones."""
+HIDDEN = 0.1
+"""Share of stills whose reference frame shows a part of the target only: the rest is seen for the first time later."""
 
 
 class Shot(NamedTuple):
@@ -23,7 +29,7 @@ class Shot(NamedTuple):
     frame: np.ndarray
     """uint8 RGB (H, W, 3)."""
     mask: np.ndarray
-    """uint8 (H, W), 1 on the object."""
+    """uint8 (H, W), 1 on the object, `VOID` where nobody knows."""
 
 
 class Clips(Protocol):
@@ -57,6 +63,11 @@ def fit(shot: Shot, size: tuple[int, int]) -> Shot:
         matrix[:, :2] /= scale
     return Shot(*(cv2.warpAffine(part, matrix, size[::-1], flags=how, borderMode=cv2.BORDER_REPLICATE)
                   for part, how in zip(shot, (cv2.INTER_LINEAR, cv2.INTER_NEAREST), strict=True)))
+
+
+def annotated(sequence: Sequence) -> list[int]:
+    """The frames of a sequence that have a mask."""
+    return [k for k, name in enumerate(sequence.frame_names) if (sequence.masks / f"{name}.png").exists()]
 
 
 class VideoClips:
@@ -93,8 +104,7 @@ class VideoClips:
     def later(self, index: int) -> list[int]:
         """The annotated frames behind the reference frame."""
         sequence, first, _ = self.items[index]
-        names = sequence.frame_names
-        return [k for k in range(first + 1, len(names)) if (sequence.masks / f"{names[k]}.png").exists()] or [first]
+        return [k for k in annotated(sequence) if k > first] or [first]
 
     def reference(self, index: int) -> Shot:
         return self.shot(index, self.items[index][1])
@@ -103,11 +113,57 @@ class VideoClips:
         return self.shot(index, int(rng.choice(self.later(index))))
 
 
+class RenderedClips(VideoClips):
+    """Objects of rendered scenes, where frames are few: every frame with the object well in sight is the reference frame of a
+    sequence of its own, and what is drawn from the others is mirrored now and then, warped a little, and has the light and
+    the faults of a camera."""
+
+    def __init__(self, sequences: Many[Sequence], size: tuple[int, int], name: str = "rendered"):
+        super().__init__(sequences, size, name)
+        self.items = [
+            (sequence, k, i)
+            for sequence, _, i in self.items
+            for k in annotated(sequence)
+            if (sequence.labels(k) == i).mean() > SIGHT
+        ]
+
+    def key(self, index: int) -> str:
+        return f"{super().key(index)}-{self.items[index][1]}"
+
+    def later(self, index: int) -> list[int]:
+        """The other annotated frames, before and behind the reference frame."""
+        sequence, reference, _ = self.items[index]
+        return [k for k in annotated(sequence) if k != reference] or [reference]
+
+    def draw(self, index: int, rng: np.random.Generator) -> Shot:
+        shot = super().draw(index, rng)
+        frame, mask = shot.frame.astype(np.float32) / 255, shot.mask.astype(np.float32)
+        if rng.random() < 0.3:
+            frame, mask = frame[:, ::-1].copy(), mask[:, ::-1].copy()
+        if rng.random() < 0.7:
+            frame, mask = bend([frame, mask], motion(mask, rng, 0.4), rng, abs(rng.normal(0, self.size[0] / 240)))
+        picture = camera(recolour(frame, rng, 0.3), rng)
+        return Shot((np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8), (mask > 0.5).astype(np.uint8))
+
+
 def polygons(path: Path, size: tuple[int, int]) -> list[np.ndarray]:
     """Masks (H, W) of the instances in a YOLO label file: a line each, class, then x y in fractions of the image."""
     scale, lines = np.array(size[::-1]), path.read_text(encoding="utf-8").splitlines()
     points = [np.array(line.split()[1:], float).reshape(-1, 2) * scale for line in lines]
     return [cv2.fillPoly(np.zeros(size, np.uint8), [p.round().astype(np.int32)], 1) for p in points]
+
+
+def together(masks: list[np.ndarray], high: float = 0.4) -> list[np.ndarray]:
+    """The union of every two masks (H, W) that touch along more than a fiftieth of the smaller one's area, if it covers less
+    than `high` of the image: a rider and what is ridden, say, one object in DAVIS 2016."""
+    grown = [cv2.dilate(mask, np.ones((7, 7), np.uint8)) for mask in masks]
+    unions = [
+        mask | masks[b]
+        for a, mask in enumerate(masks)
+        for b in range(a)
+        if (grown[a] & masks[b]).sum() > 0.02 * min(mask.sum(), masks[b].sum())
+    ]
+    return [union for union in unions if union.mean() < high]
 
 
 def annotated_stills(root: Path, low: float = 0.01, high: float = 0.4) -> list[tuple[Path, list[np.ndarray]]]:
@@ -138,12 +194,38 @@ def recolour(image: np.ndarray, rng: np.random.Generator, strength: float = 1.0)
     return image * np.exp(rng.normal(0, 0.12 * strength, 3)) + rng.normal(0, 0.08 * strength)
 
 
+def shade(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A float image with light and shadow that vary smoothly over it, as they do over an object that turns."""
+    gain = np.exp(rng.normal(0, 0.25, (3, 5))).astype(np.float32)
+    return image * cv2.resize(gain, image.shape[1::-1], interpolation=cv2.INTER_CUBIC)[..., None]
+
+
+def camera(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Motion blur, defocus, noise and compression of a float image, each now and then."""
+    if rng.random() < 0.2:
+        length = int(rng.integers(3, 12))
+        kernel = np.zeros((length, length), np.float32)
+        end = length // 2 * np.array([math.cos(a := rng.uniform(0, math.pi)), math.sin(a)])
+        middle = np.array([length // 2] * 2)
+        cv2.line(kernel, *(tuple(p.round().astype(int).tolist()) for p in (middle - end, middle + end)), 1.0)
+        picture = cv2.filter2D(picture, -1, kernel / kernel.sum())
+    if rng.random() < 0.3:
+        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.3))
+    if rng.random() < 0.3:
+        picture = picture + rng.normal(0, 0.02, picture.shape).astype(np.float32)
+    if rng.random() < 0.5:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 95))]
+        _, code = cv2.imencode(".jpg", (np.clip(picture, 0, 1) * 255).astype(np.uint8), quality)
+        picture = cv2.imdecode(code, cv2.IMREAD_UNCHANGED).astype(np.float32) / 255
+    return picture
+
+
 def motion(mask: np.ndarray, rng: np.random.Generator, reach: float) -> np.ndarray:
     """A random affine map (2, 3) about the mask's centre; `reach` 1 is the range of the first-frame samples' warps."""
     height, width = mask.shape
     rows, columns = np.nonzero(mask)
     centre = np.array([columns.mean(), rows.mean()]) if len(rows) else np.array([width, height]) / 2
-    angle, scale = rng.normal(0, 0.22 * reach), math.exp(rng.normal(0, 0.2 * reach))
+    angle, scale = rng.normal(0, 0.22 * reach), math.exp(rng.normal(0, 0.3 * reach))
     turn = scale * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     stretch = math.exp(rng.normal(0, 0.1 * reach))
     linear = turn @ np.array([[stretch, rng.normal(0, 0.1 * reach)], [0, 1 / stretch]])
@@ -172,19 +254,21 @@ def lay(ground: np.ndarray, colours: np.ndarray, alpha: np.ndarray) -> np.ndarra
 class StillClips:
     """Objects of photographs, moved apart from their backgrounds.
 
-    The reference frame is a crop of the photograph. In a validation frame either the whole crop is warped, or the
-    object, the background with the object inpainted away (or another photograph), and objects of other photographs as
-    distractors and occluders are warped each on their own; then light, blur and noise.
+    Two objects that touch are also one together. The reference frame is a crop of the photograph, sometimes with a stranger
+    before the target. In a validation frame either the whole crop is warped, or the object, the background with the object
+    inpainted away (or another photograph), and objects of other photographs as distractors and occluders are warped each on
+    their own; then light, blur and noise.
 
     Args:
         root: folder with images/ and labels/ (`annotated_stills`).
         size: (H, W) of all shots.
         name: of the collection.
+        rim: pixels on both sides of an outline that are `VOID` in validation frames, where outlines are rough.
     """
 
-    def __init__(self, root: Path, size: tuple[int, int], name: str = "stills"):
-        self.size, self.name = size, name
-        self.photographs = annotated_stills(root)
+    def __init__(self, root: Path, size: tuple[int, int], name: str = "stills", rim: int = 0):
+        self.size, self.name, self.rim = size, name, rim
+        self.photographs = [(path, masks + together(masks)) for path, masks in annotated_stills(root)]
         self.items = [(n, k) for n, (_, masks) in enumerate(self.photographs) for k in range(len(masks))]
         self._plates: dict[int, np.ndarray] = {}
 
@@ -196,6 +280,18 @@ class StillClips:
         return f"{self.name}-{self.photographs[n][0].stem}-{k}"
 
     def reference(self, index: int) -> Shot:
+        shot, rng = self._still(index), np.random.default_rng((*self.items[index], 1))
+        if rng.random() < HIDDEN:
+            for _ in range(10):
+                colours, alpha = self._stranger(rng)
+                seen = shot.mask & (alpha <= 0.5)
+                if 0.3 < seen.sum() / shot.mask.sum() < 0.8:
+                    picture = lay(shot.frame.astype(np.float32) / 255, colours, alpha)
+                    return Shot((np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8), seen.astype(np.uint8))
+        return shot
+
+    def _still(self, index: int) -> Shot:
+        """The crop with the whole target."""
         n, k = self.items[index]
         path, masks = self.photographs[n]
         image, mask = read_image(path), masks[k]
@@ -213,7 +309,7 @@ class StillClips:
         return shot if shot.mask.any() else fit(Shot(image, mask), self.size)
 
     def draw(self, index: int, rng: np.random.Generator) -> Shot:
-        shot = self.reference(index)
+        shot = self._still(index)
         frame, mask = shot.frame.astype(np.float32) / 255, shot.mask.astype(np.float32)
         if rng.random() < 0.15:
             frame, mask = frame[:, ::-1].copy(), mask[:, ::-1].copy()
@@ -226,19 +322,22 @@ class StillClips:
             label = alpha > 0.5
         else:
             picture, label = self._composite(index, frame, mask, flipped, amplitude, rng)
-        picture = recolour(picture, rng, 0.25)
-        picture = self._camera(picture, rng)
-        return Shot((np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8), label.astype(np.uint8))
+        picture = recolour(shade(picture, rng) if rng.random() < 0.2 else picture, rng, 0.25)
+        picture, label = camera(picture, rng), label.astype(np.uint8)
+        if self.rim:
+            near = np.ones((2 * self.rim + 1,) * 2, np.uint8)
+            label[cv2.dilate(label, near) > cv2.erode(label, near)] = VOID
+        return Shot((np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8), label)
 
     def _composite(self, index, frame, mask, flipped, amplitude, rng) -> tuple[np.ndarray, np.ndarray]:
         """The target over its own or a foreign background, distractors behind it, perhaps an occluder before it."""
         if rng.random() < 0.9:
             if index not in self._plates:
-                self._plates[index] = cut_out(*self.reference(index)).background
+                self._plates[index] = cut_out(*self._still(index)).background
             plate = self._plates[index][:, ::-1] if flipped else self._plates[index]
             ground = plate.astype(np.float32) / 255
         else:
-            ground = self.reference(int(rng.integers(len(self)))).frame.astype(np.float32) / 255
+            ground = self._still(int(rng.integers(len(self)))).frame.astype(np.float32) / 255
         (ground,) = bend([ground], motion(np.zeros_like(mask), rng, 0.6), rng, amplitude / 2)
         for _ in range(rng.integers(0, 3)):
             ground = lay(ground, *self._stranger(rng))
@@ -248,6 +347,8 @@ class StillClips:
                 break
         if rng.random() < 0.2:
             colours = recolour(colours, rng, 0.3)
+        if rng.random() < 0.5:
+            colours = shade(colours, rng)
         label = alpha > 0.5
         picture = lay(ground, colours, cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.3, 1.2)))
         if rng.random() < 0.12:
@@ -258,29 +359,9 @@ class StillClips:
 
     def _stranger(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Another photograph's object somewhere in the frame: colours and alpha."""
-        shot = self.reference(int(rng.integers(len(self))))
+        shot = self._still(int(rng.integers(len(self))))
         mask = shot.mask.astype(np.float32)
         matrix = motion(mask, rng, 1.2)
         matrix[:, 2] += rng.uniform(-0.4, 0.4, 2) * self.size[::-1]
         colours, alpha = bend([shot.frame.astype(np.float32) / 255, mask], matrix, rng, 2.0)
         return recolour(colours, rng, 0.4), cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.3, 1.2))
-
-    @staticmethod
-    def _camera(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Motion blur, defocus, noise and compression, each now and then."""
-        if rng.random() < 0.2:
-            length = int(rng.integers(3, 12))
-            kernel = np.zeros((length, length), np.float32)
-            end = length // 2 * np.array([math.cos(a := rng.uniform(0, math.pi)), math.sin(a)])
-            middle = np.array([length // 2] * 2)
-            cv2.line(kernel, *(tuple(p.round().astype(int).tolist()) for p in (middle - end, middle + end)), 1.0)
-            picture = cv2.filter2D(picture, -1, kernel / kernel.sum())
-        if rng.random() < 0.3:
-            picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.3))
-        if rng.random() < 0.3:
-            picture = picture + rng.normal(0, 0.02, picture.shape).astype(np.float32)
-        if rng.random() < 0.5:
-            quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 95))]
-            _, code = cv2.imencode(".jpg", (np.clip(picture, 0, 1) * 255).astype(np.uint8), quality)
-            picture = cv2.imdecode(code, cv2.IMREAD_UNCHANGED).astype(np.float32) / 255
-        return picture

@@ -84,7 +84,8 @@ def load(name: str, root: Path, split: str = "val", sequences: Many[str] = ()) -
 
     Args:
         name: "davis2016", "davis2017" (JPEGImages/480p, Annotations/480p, ImageSets/<year>/<split>.txt if there),
-            "ytvos" (<split>/JPEGImages, <split>/Annotations), "folder" (JPEGImages, Annotations) or "scenes".
+            "ytvos" (<split>/JPEGImages, <split>/Annotations), "folder" (JPEGImages, Annotations, perhaps with a level 480p
+            below, as data/render_scenes.py writes) or "scenes".
         root: where it lies; ignored by "scenes", which are bundled.
         split: of DAVIS and YouTube-VOS.
         sequences: names to keep; all where empty.
@@ -97,7 +98,8 @@ def load(name: str, root: Path, split: str = "val", sequences: Many[str] = ()) -
     root = SCENES if name == "scenes" else Path(root)
     if name == "ytvos":
         root = root / split
-    resolution = "" if name in ("ytvos", "folder") else "480p"
+    layered = name == "folder" and any(p.is_dir() for p in (root / "JPEGImages" / "480p").glob("*"))
+    resolution = "480p" if layered or name not in ("ytvos", "folder") else ""
     frames, masks = root / "JPEGImages" / resolution, root / "Annotations" / resolution
     for folder in (frames, masks):
         if not folder.is_dir():

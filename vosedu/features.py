@@ -70,16 +70,24 @@ def build_backbone(name: str) -> Backbone:
                 if isinstance(child, nn.ReLU6):
                     setattr(module, key, nn.ReLU(inplace=True))
         return Backbone(name, network, [f"features.{i}" for i in (2, 3, 6, 13, 17)])
+    return Backbone(name, resnet(name), ["maxpool", "layer1", "layer2", "layer3", "layer4"])
+
+
+def resnet(name: str) -> ResNet:
+    """The ResNet behind a backbone, with random parameters, as torchvision builds it.
+
+    Raises:
+        InputError: the name is none of a ResNet.
+    """
     if name == "compact":
         network = ResNet(BasicBlock, [1, 1, 2, 1])
         # conv5_x with 256 channels in place of 512: it holds most of the parameters and D never reads it.
         network.inplanes = 256
         network.layer4 = network._make_layer(BasicBlock, 256, 1, stride=2)
-    elif name in RESNETS:
-        network = get_model(name, weights=None)
-    else:
-        raise InputError(f"unknown backbone '{name}': choose one of {', '.join(NAMES)}")
-    return Backbone(name, network, ["maxpool", "layer1", "layer2", "layer3", "layer4"])
+        return network
+    if name in RESNETS:
+        return get_model(name, weights=None)
+    raise InputError(f"unknown backbone '{name}': choose one of {', '.join(NAMES)}")
 
 
 def fold_batchnorm(module: nn.Module) -> nn.Module:

@@ -24,9 +24,9 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from .clips import Clips
+from .clips import VOID, Clips
 from .errors import InputError
-from .features import TARGET_DEPTH
+from .features import TARGET_DEPTH, Backbone, resnet
 from .files import atomic, sweep, write_bytes
 from .metrics import jaccard
 from .refinement import Refinement
@@ -49,6 +49,10 @@ class Recipe:
     height: int = 240
     """Rows of the frames; columns follow at 16:9, in multiples of 16."""
     seed: int = 0
+    overlap: float = 0.0
+    """Weight of 1 - soft J beside the cross-entropy; the paper has the cross-entropy alone."""
+    conv5: bool = False
+    """Also train the backbone's conv5_x, which R alone reads, at `CONV5_RATE` times the rate; the paper freezes all of F."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -59,6 +63,41 @@ class Recipe:
         """Learning rate of a step, counted from 0; the first 1 % of the steps rise to it."""
         warm = min(1.0, (step + 1) / max(1, self.steps // 100))
         return self.rate * warm * (1.0 if 3 * step < 2 * self.steps else 0.1)
+
+
+CONV5_RATE = 0.3
+SMOOTH = 50.0
+"""Pixels added to both areas of soft J, so that an object of a few pixels does not outweigh the others."""
+
+
+def soft_jaccard(probabilities: Tensor, truth: Tensor, known: Tensor) -> Tensor:
+    """J with probabilities in place of a mask, over known pixels: three times (N, H, W) -> (N,)."""
+    probabilities, truth = (known * probabilities).flatten(1), (known * truth).flatten(1)
+    both = (probabilities * truth).sum(1)
+    return (both + SMOOTH) / (probabilities.sum(1) + truth.sum(1) - both + SMOOTH)
+
+
+class WithConv5(nn.Module):
+    """R behind a conv5_x that learns too; its batch normalisation keeps the statistics that it came with.
+
+    Args:
+        backbone: a ResNet's architecture is taken from it; parameters are random.
+    """
+
+    def __init__(self, backbone: Backbone):
+        super().__init__()
+        self.conv5 = resnet(backbone.name).layer4.eval()
+        self.refinement = Refinement(backbone.channels)
+
+    def train(self, mode: bool = True) -> "WithConv5":
+        """Training mode for R alone."""
+        super().train(mode)
+        self.conv5.eval()
+        return self
+
+    def forward(self, features: list[Tensor], scores: Tensor, size: tuple[int, int]) -> Tensor:
+        """As `Refinement`, with x^5 from the present conv5_x."""
+        return self.refinement([*features[:-1], self.conv5(features[-2])], scores, size)
 
 
 class Samples(Dataset):
@@ -159,7 +198,7 @@ class Training:
         sources: as `Samples` takes them.
         recipe: all numbers.
         out: folder of the checkpoint `training.pt`, of D's files and of the curves.
-        start: parameters to begin with, in place of random ones.
+        start: parameters to begin with; those that it lacks are random.
     """
 
     def __init__(
@@ -183,11 +222,17 @@ class Training:
         torch.manual_seed(recipe.seed)
         self.network = self.build().to(segmenter.device, memory_format=torch.channels_last)
         if start is not None:
-            self.network.load_state_dict(start)
+            self.network.load_state_dict({**self.network.state_dict(), **start})
         self.shared: nn.Module = self.network
         if self.processes > 1:
             self.shared = DistributedDataParallel(share_batchnorm(self.network))
-        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+        groups = {1.0: [], CONV5_RATE: []}
+        for name, parameter in self.network.named_parameters():
+            groups[CONV5_RATE if name.startswith("conv5.") else 1.0].append(parameter)
+        self.optimiser = torch.optim.Adam(
+            [{"params": parameters, "share": share} for share, parameters in groups.items() if parameters],
+            lr=recipe.rate, weight_decay=recipe.weight_decay,
+        )
         self.checkpoint = out / "training.pt"
         if self.checkpoint.exists():
             self._load()
@@ -214,7 +259,8 @@ class Training:
 
     def build(self) -> nn.Module:
         """The network that is trained, with random parameters."""
-        return Refinement(self.segmenter.backbone.channels)
+        backbone = self.segmenter.backbone
+        return WithConv5(backbone) if self.recipe.conv5 else Refinement(backbone.channels)
 
     @torch.no_grad()
     def features(self, frames: Tensor) -> list[Tensor]:
@@ -231,16 +277,21 @@ class Training:
         return network(features, scores, tuple(frames.shape[2:4])), scores
 
     def losses(self, batch: tuple) -> Tensor:
-        """Binary cross-entropy, averaged over frames and pixels, of a batch from `Samples`."""
+        """Binary cross-entropy, averaged over frames and pixels, of a batch from `Samples`, and what `Recipe.overlap` adds."""
         sources, indices, frames, masks = batch
         sequences = [(self.samples.sources[s], int(i)) for s, i in zip(sources, indices, strict=True)]
         logits, _ = self.logits(self.shared, sequences, frames)
-        return F.binary_cross_entropy_with_logits(logits, masks.to(logits.device).flatten(0, 1).to(logits.dtype))
+        masks = masks.to(logits.device).flatten(0, 1)
+        truth, known = (masks == 1).to(logits.dtype), (masks != VOID).to(logits.dtype)
+        loss = F.binary_cross_entropy_with_logits(logits, truth, known)
+        if self.recipe.overlap:
+            loss = loss + self.recipe.overlap * (1 - soft_jaccard(logits.sigmoid(), truth, known)).mean()
+        return loss
 
     def train_step(self, batch: tuple) -> float:
         """One step of Adam; returns the loss before it, over all processes."""
         for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.rate_at(self.step)
+            group["lr"] = group.get("share", 1.0) * self.recipe.rate_at(self.step)
         self.shared.train()
         loss = self.losses(batch)
         self.optimiser.zero_grad(set_to_none=True)

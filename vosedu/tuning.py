@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .augmentation import first_frame_samples
-from .clips import Clips
+from .clips import VOID, Clips
 from .features import TARGET_DEPTH, Backbone, build_backbone
 from .metrics import jaccard
 from .segmenter import READOUT, Segmenter
@@ -103,8 +103,8 @@ class FeatureTuning(Training):
             # at four times the score map's resolution: finer edges are R's business
             fine = tuple(4 * n for n in cells)
             logits = READOUT[0] * F.interpolate(scores[:, None], fine, mode="bilinear")[:, 0] + READOUT[1]
-            truth = covered(asked, fine)
-            weights = pixel_weights((truth > 0.5).float(), SHARE).square()
+            truth, known = covered((asked == 1).float(), fine), covered((asked != VOID).float(), fine)
+            weights = known * pixel_weights((truth > 0.5).float(), SHARE).square()
             found.append((weights * F.binary_cross_entropy_with_logits(logits, truth, reduction="none")).mean())
         return torch.stack(found).mean()
 
