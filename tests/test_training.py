@@ -175,6 +175,12 @@ def test_two_processes_give_the_loss_of_one(tmp_path):
         assert torch.allclose(value.float(), two["state"][key].float(), rtol=1e-4, atol=1e-5), key
 
 
+def test_workers_draw_what_this_process_draws(tmp_path):
+    run, _ = training(tmp_path)
+    here, there = next(iter(run.batches(0))), next(iter(run.batches(1)))
+    assert all(torch.equal(torch.as_tensor(a), torch.as_tensor(b)) for a, b in zip(here, there, strict=True))
+
+
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
     monkeypatch.setattr("torch.distributed.get_rank", lambda: 0)

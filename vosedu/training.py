@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 import torch.distributed as dist
@@ -308,6 +309,8 @@ class Training:
 
     def batches(self, workers: int) -> DataLoader:
         """This process' part of every batch from the present step on."""
+        if workers:
+            cv2.setNumThreads(0)  # workers have hung on OpenCV's threads, which do not survive a fork
         numbers = [n for n in range(self.step * self.recipe.batch, len(self.samples)) if n % self.processes == self.rank]
         return DataLoader(self.samples, self.recipe.batch // self.processes, sampler=numbers, num_workers=workers)
 
