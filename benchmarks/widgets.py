@@ -45,7 +45,7 @@ def milliseconds(slider, values: list, repeat: int = 3) -> list[float]:
 def main() -> None:
     segmenter = Segmenter.from_pretrained("compact", device="cpu")
     scene = datasets.scene("tumble")
-    frames = [frame for _, frame in FrameSource(scene.frames, max_height=240)][:8]
+    frames = [frame for _, frame in FrameSource(scene.frames, short_side=240)][:8]
     mask = to_size((scene.labels(0) == 1).astype(np.uint8), frames[0].shape[:2])
     maps = [segmenter.features(frame[None]) for frame in frames]
     samples = segmenter.first_frame(frames[0], mask, seed=(0, 1))

@@ -18,7 +18,7 @@ from vosedu.errors import InputError
 from vosedu.video import MAX_PIXELS, FrameSource, OverlayWriter, natural_key, read_image, read_mask, write_mask
 from vosedu.weights import load_pretrained
 
-QUICK = ["--preset", "fast", "--samples", "3", "--gn-steps", "2", "--quiet", "--device", "cpu"]
+QUICK = ["--preset", "fast", "--samples", "3", "--gn-steps", "2", "--short-side", "0", "--quiet", "--device", "cpu"]
 
 
 def film(path, frames, fps=12.0):
@@ -98,7 +98,7 @@ def test_a_video_that_breaks_off_says_so(tmp_path, capsys):
 def test_4k_is_shrunk_before_the_engine_sees_it(tmp_path):
     frames, labels = moving_disk(2, size=(2160, 3840), radius=300)
     save_frames(tmp_path / "clip", frames)
-    assert segment(tmp_path, tmp_path / "clip", labels[0], "--max-height", 96) == 0
+    assert segment(tmp_path, tmp_path / "clip", labels[0], "--short-side", 96) == 0
     assert read_mask(tmp_path / "m" / "00001.png").shape == (2160, 3840)
 
 

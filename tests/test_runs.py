@@ -17,7 +17,7 @@ from vosedu.config import BEST
 from vosedu.segmenter import Segmenter, Video
 from vosedu.video import OverlayWriter, read_mask, write_mask
 
-QUICK = ["--preset", "fast", "--samples", "4", "--update-every", "3", "--quiet", "--device", "cpu"]
+QUICK = ["--preset", "fast", "--samples", "4", "--update-every", "3", "--short-side", "0", "--quiet", "--device", "cpu"]
 """BEST finds nothing in frames as small as these; comparing empty masks would prove little."""
 
 
@@ -158,13 +158,13 @@ def test_a_folder_of_another_run_is_refused(clip, capsys):
 
 
 def test_a_finished_run_is_not_repeated_and_can_still_be_drawn(clip, monkeypatch, capsys):
-    assert segment(clip, "m", "--overlay", clip / "a.mp4", "--sheet", clip / "a.png", "--max-height", "48") == 0
+    assert segment(clip, "m", "--overlay", clip / "a.mp4", "--sheet", clip / "a.png", "--short-side", "48") == 0
     monkeypatch.setattr(Video, "step", fail)
     said = capsys.readouterr().out
-    assert segment(clip, "m", "--max-height", "48") == 0
+    assert segment(clip, "m", "--short-side", "48") == 0
     captured = capsys.readouterr()
     assert "nothing to do" in captured.err and captured.out == said.replace(f", overlay {clip / 'a.mp4'}", "")
-    assert segment(clip, "m", "--overlay", clip / "b.mp4", "--sheet", clip / "b.png", "--max-height", "48") == 0
+    assert segment(clip, "m", "--overlay", clip / "b.mp4", "--sheet", clip / "b.png", "--short-side", "48") == 0
     for ending in ("mp4", "png"):
         assert (clip / f"a.{ending}").read_bytes() == (clip / f"b.{ending}").read_bytes()
 
@@ -206,7 +206,7 @@ def test_a_recorded_run_is_repeated_bit_for_bit(clip, monkeypatch, capsys):
     shutil.copy(runs.Path(__file__).parent.parent / "data" / "weights" / "compact.safetensors", weights)
     monkeypatch.chdir(clip)
     assert main(["segment", "clip", "--masks", "first.png", "--out", "m", "--weights", "w.safetensors", "--seed", "5",
-                 "--max-height", "64", "--no-refinement", "--channels", "16", "--learning-rate", "0.3", *QUICK]) == 0
+                 *QUICK, "--short-side", "64", "--no-refinement", "--channels", "16", "--learning-rate", "0.3"]) == 0
     (clip / "elsewhere").mkdir()
     monkeypatch.chdir(clip / "elsewhere")
     capsys.readouterr()
@@ -292,8 +292,8 @@ def test_memory_in_use_names_the_setting_that_asks_for_less(clip, monkeypatch, c
     save_frames(clip / "large", frames)
     write_mask(clip / "large.png", labels[0])
     assert main(["segment", str(clip / "large"), "--masks", str(clip / "large.png"), "--out", str(clip / "m"),
-                 "--max-height", "0", *QUICK]) == 2
+                 "--short-side", "0", *QUICK]) == 2
     err = capsys.readouterr().err.splitlines()[-1]
-    assert "300x500" in err and "--max-height 480 (92% of that)" in err and "--device cpu" in err
+    assert "300x500" in err and "--short-side 240 (64% of that)" in err and "--device cpu" in err
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 import vosedu.studio
 from vosedu import datasets
 from vosedu.errors import InputError
+from vosedu.evaluation import to_size
 from vosedu.metrics import jaccard
 from vosedu.studio import Painter, SceneEditor, Studio, download_link, rasterise, snap
 from vosedu.video import FrameSource, image_files, read_mask, write_mask
@@ -92,7 +93,8 @@ def test_studio_from_painting_to_files(clip, tmp_path):
     studio = Studio(folder, tmp_path / "out", device="cpu")
     studio.buttons[1].click()
     assert "painting" in studio.note.value and studio.player is None, "an empty painting is refused, in words"
-    studio.painter.labels = labels[0]
+    assert studio.painter.labels.shape == (240, 320), "a small video is painted and segmented enlarged"
+    studio.painter.labels = to_size(labels[0], (240, 320))
     studio.buttons[1].click()
     masks = image_files(tmp_path / "out" / "my clip-masks")
     assert [p.stem for p in masks] == [f"{k:03d}" for k in range(6)]
@@ -105,7 +107,7 @@ def test_studio_from_painting_to_files(clip, tmp_path):
     with zipfile.ZipFile(io.BytesIO(base64.b64decode(links["my clip-masks.zip"]))) as archive:
         assert archive.namelist() == [p.name for p in masks] and archive.read("000.png") == masks[0].read_bytes()
     assert base64.b64decode(links["my clip-overlay.mp4"]) == (tmp_path / "out" / "my clip-overlay.mp4").read_bytes()
-    studio.rows.value = 480
+    studio.short_side.value = 480
     assert studio.links.value == "", "a video that is opened anew has nothing to save yet"
 
 
@@ -126,7 +128,7 @@ def test_studio_says_what_is_wrong_with_a_path_and_takes_an_uploaded_mask(clip, 
     content = memoryview((tmp_path / "m.png").read_bytes())
     studio.upload.value = ({"name": "../../m.png", "type": "image/png", "size": len(content), "content": content,
                            "last_modified": datetime.now(timezone.utc)},)
-    assert np.array_equal(studio.painter.labels, labels[0])
+    assert np.array_equal(studio.painter.labels, to_size(labels[0], (240, 320)))
     assert (tmp_path / "out" / "m.png").exists(), "the upload's name cannot lead out of the folder"
 
 

@@ -21,6 +21,7 @@ from vosedu.video import (
     prefetch,
     read_image,
     read_mask,
+    working_size,
     write_mask,
 )
 
@@ -66,11 +67,22 @@ def test_overlay_leaves_nothing_behind_when_the_run_fails(tmp_path):
         OverlayWriter(tmp_path / "o.avi", 24, (96, 128))
 
 
-def test_max_height_shrinks_and_keeps_the_shape(tmp_path):
-    source = FrameSource(save_frames(tmp_path, moving_disk(2)[0]), max_height=48)
+def test_frames_are_brought_to_the_short_side_and_keep_their_shape(tmp_path):
+    frames, _ = moving_disk(2)
+    source = FrameSource(save_frames(tmp_path, frames), short_side=48)
     assert source.size == (96, 128) and source.working_size == (48, 64)
     assert next(iter(source))[1].shape == (48, 64, 3)
-    assert FrameSource(tmp_path, max_height=500).working_size == (96, 128)
+    large = next(iter(FrameSource(tmp_path, short_side=192)))[1]
+    assert large.shape == (192, 256, 3)
+    assert np.abs(cv2.resize(large, (128, 96), interpolation=cv2.INTER_AREA).astype(int) - frames[0]).mean() < 2
+
+
+@pytest.mark.parametrize("size, expected", [
+    ((480, 854), (360, 640)), ((1920, 1080), (640, 360)), ((120, 160), (360, 480)), ((360, 640), (360, 640)),
+    ((100, 240), (267, 640)), ((300, 2000), (300, 2000)), ((720, 4000), (360, 2000)), ((32, 32), (360, 360)),
+])
+def test_working_size(size, expected):
+    assert working_size(size, 360) == expected
 
 
 @pytest.mark.parametrize("kind", ["grey", "alpha", "16 bit", "palette"])

@@ -45,11 +45,11 @@ def segment(args: argparse.Namespace) -> int:
     check_flags(args)
     if not args.checkpoint >= 0:
         raise InputError(f"--checkpoint is {args.checkpoint}: give seconds, 0 or more")
-    source = FrameSource(args.input, args.max_height)
+    source = FrameSource(args.input, args.short_side)
     given = read_mask(args.masks, source.size)
     check_first_mask(given, args.masks)
     labels = to_size(given, source.working_size)
-    check_first_mask(labels, f"{args.masks} at {source.working_size[0]} rows")
+    check_first_mask(labels, f"{args.masks} at {source.working_size[1]}x{source.working_size[0]}")
     out = args.out or Path(f"{args.input.stem}-masks")
     segmenter = make_segmenter(args)
     notes = {
@@ -138,7 +138,7 @@ def evaluate(args: argparse.Namespace) -> int:
                 scorers[sequence.name] = score_results(sequence, args.results / sequence.name, bar)
             else:
                 scorers[sequence.name], seconds[sequence.name] = resumable_sequence(
-                    segmenter, sequence, args.out, args.max_height, args.seed, bar
+                    segmenter, sequence, args.out, args.short_side, args.seed, bar
                 )
     try:
         result = metrics.report(scorers, frames)
@@ -193,7 +193,7 @@ def table1(args: argparse.Namespace) -> int:
             for sequence in sequences:
                 bar.set_description(f"{row}, {sequence.name}")
                 scorers[sequence.name], took = resumable_sequence(
-                    engine, sequence, folder, args.max_height, args.seed, bar
+                    engine, sequence, folder, args.short_side, args.seed, bar
                 )
                 seconds += took
             results[row] = {**metrics.report(scorers, frames), "fps": sum(frames.values()) / seconds}
@@ -221,7 +221,7 @@ def demo(args: argparse.Namespace) -> int:
     out = args.out
     status = main(["segment", str(sequence.frames), "--masks", str(first), "--out", str(out / sequence.name),
                    "--overlay", str(out / f"{sequence.name}.mp4"), "--sheet", str(out / f"{sequence.name}.png"),
-                   *(["--max-height", str(args.max_height)] if args.max_height is not None else [])])
+                   *(["--short-side", str(args.short_side)] if args.short_side is not None else [])])
     if status == 0:
         status = main(["evaluate", "scenes", "--sequences", sequence.name, "--results", str(out), "--quiet"])
         print(f"look at {out / sequence.name}.png and {out / sequence.name}.mp4")
@@ -405,7 +405,7 @@ def build_parser() -> argparse.ArgumentParser:
     p = commands.add_parser("demo", help="segment a bundled scene", description=demo.__doc__)
     p.add_argument("--scene", default="huddle", help=f"{', '.join(datasets.scene_notes())} (default huddle)")
     p.add_argument("--out", type=Path, default=Path("out"), metavar="DIR")
-    p.add_argument("--max-height", type=int, metavar="N")
+    p.add_argument("--short-side", type=int, metavar="N")
     p.set_defaults(run=demo)
 
     p = commands.add_parser("train", help="train the refinement network", description=train.__doc__)

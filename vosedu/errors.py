@@ -24,20 +24,20 @@ def file_error(error: OSError) -> InputError:
     return InputError(f"{where}: {error.strerror or error}: check the path and its permissions")
 
 
-HEIGHTS = (1440, 1080, 720, 480, 360, 240, 120)
+SHORT_SIDES = (1440, 1080, 720, 480, 360, 240, 120)
 
 
 @contextmanager
 def out_of_memory(size: tuple[int, int]) -> Iterator[None]:
     """Turn the device's running out of memory on frames of `size` (h, w) into the setting that asks for less.
 
-    What a frame needs goes with its area, so the message says what part of it the next lower height takes.
+    What a frame needs goes with its area, so the message says what part of it the next lower size takes.
     """
     try:
         yield
     except torch.cuda.OutOfMemoryError:
-        lower = next((h for h in HEIGHTS if h < size[0]), None)
+        lower = next((n for n in SHORT_SIDES if n < min(size)), None)
         remedy = "use --device cpu"
         if lower:
-            remedy = f"use --max-height {lower} ({(lower / size[0]) ** 2:.0%} of that) and another --out, or --device cpu"
+            remedy = f"use --short-side {lower} ({(lower / min(size)) ** 2:.0%} of that) and another --out, or --device cpu"
         raise InputError(f"the device ran out of memory on frames of {size[1]}x{size[0]}: {remedy}") from None

@@ -27,7 +27,7 @@ def to_size(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def run_sequence(
     engine: Engine,
     sequence: Sequence,
-    max_height: int | None = None,
+    short_side: int | None = None,
     seed: int = 0,
     folder: Path | None = None,
     bar: tqdm | None = None,
@@ -37,7 +37,7 @@ def run_sequence(
     Args:
         engine: ours or a baseline.
         sequence: frames and annotations; objects are given where `Sequence.entries` says.
-        max_height: work on frames of at most so many rows; masks are scored at the annotations' size all the same.
+        short_side: as `FrameSource` takes it; masks are scored at the annotations' size all the same.
         seed: of the engine.
         folder: where masks are written, if anywhere.
         bar: moved on by one a frame.
@@ -45,7 +45,7 @@ def run_sequence(
     Returns:
         J and F of every object and frame, and the seconds that decoding, segmenting, writing and scoring took.
     """
-    source = FrameSource(sequence.frames, max_height)
+    source = FrameSource(sequence.frames, short_side)
     entries = sequence.entries()
     scorer = _scorer(sequence, entries)
     if folder is not None:
@@ -107,7 +107,7 @@ def score_results(sequence: Sequence, folder: Path, bar: tqdm | None = None) -> 
 
 
 def resumable_sequence(
-    engine: Engine, sequence: Sequence, out: Path | None, max_height: int | None, seed: int, bar: tqdm | None = None
+    engine: Engine, sequence: Sequence, out: Path | None, short_side: int | None, seed: int, bar: tqdm | None = None
 ) -> tuple[SequenceScorer, float]:
     """`run_sequence`, its scores kept in out/<sequence>.json and read from there where they are."""
     done = out and out / f"{sequence.name}.json"
@@ -117,7 +117,7 @@ def resumable_sequence(
         return _restore(done, sequence)
     if out:
         sweep(out, sequence.name)
-    scorer, took = run_sequence(engine, sequence, max_height, seed, out and out / sequence.name, bar)
+    scorer, took = run_sequence(engine, sequence, short_side, seed, out and out / sequence.name, bar)
     if done:
         write_json(done, {"seconds": took, "J": scorer.j, "F": scorer.f})
     return scorer, took

@@ -15,8 +15,9 @@ from .errors import InputError
 from .features import NAMES
 from .segmenter import Segmenter
 
-WORKING_ROWS = {"compact": 360}
-"""Where --max-height is not given: `compact`, trained at 240 rows, is better at 360 than at 480 (docs/presets.md)."""
+SHORT_SIDE = {"compact": 360}
+"""Where --short-side is not given: `compact`, trained at 240 rows, is better at 360 than at 480 and far better than at the
+size of small videos (docs/presets.md)."""
 
 
 def add_engine_flags(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +32,8 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--autocast", action="store_true", help="bfloat16 in the networks, on CUDA")
     group.add_argument("--threads", type=int, default=0, help="CPU threads (default: PyTorch's choice)")
     group.add_argument("--seed", type=int, default=0, help="of augmentation and start (default 0)")
-    group.add_argument("--max-height", type=int, metavar="N", help="work on frames of at most N rows, 0: as "
-                       "they are (default 360 with compact, else 0); masks have the video's own size")
+    group.add_argument("--short-side", type=int, metavar="N", help="work on frames shrunk or enlarged to N pixels on their "
+                       "shorter side, 0: as they are (default 360 with compact, else 0); masks have the video's own size")
     numbers = parser.add_argument_group("settings", "each overrides the preset; see `vosedu settings`")
     for f in fields(Config):
         limits = f.metadata.get("choices") or (f.metadata["low"], f.metadata["high"])
@@ -54,10 +55,10 @@ def check_flags(args: argparse.Namespace) -> None:
     """Complain about flags before anything is read."""
     if args.backbone not in NAMES:
         raise InputError(f"unknown backbone '{args.backbone}': choose one of {', '.join(NAMES)}")
-    if args.max_height is None:
-        args.max_height = WORKING_ROWS.get(args.backbone, 0)
-    if args.max_height and args.max_height < 32:
-        raise InputError(f"--max-height is {args.max_height}: give 32 or more, or 0 for frames as they are")
+    if args.short_side is None:
+        args.short_side = SHORT_SIDE.get(args.backbone, 0)
+    if args.short_side and args.short_side < 32:
+        raise InputError(f"--short-side is {args.short_side}: give 32 or more, or 0 for frames as they are")
     if not 0 <= args.seed < 2**31:
         raise InputError(f"--seed is {args.seed}: give a whole number from 0 to 2147483647")
     config_of(args)
@@ -83,7 +84,7 @@ def settings_of(args: argparse.Namespace, segmenter: Segmenter) -> dict:
         "device": segmenter.device.type,
         "autocast": args.autocast,
         "seed": args.seed,
-        "max_height": args.max_height,
+        "short_side": args.short_side,
         **asdict(segmenter.config),
     }
 
@@ -118,10 +119,9 @@ def from_run(args: argparse.Namespace, recorded: dict, parser: argparse.Argument
         raise InputError(f"--from repeats a run with its own input and settings: leave {name} away")
     settings = recorded["settings"]
     flags = [f"--{name.replace('_', '-')}={settings.get(name)}" for name in
-             ("preset", "backbone", "device", "seed", *(f.name for f in fields(Config)))]
+             ("preset", "backbone", "device", "seed", "short_side", *(f.name for f in fields(Config)))]
     flags += [f"--masks={recorded['masks']}", f"--threads={recorded['threads']}"]
     flags += [f"--weights={file}" for file in settings.get("weights", []) if isinstance(settings.get("weights"), list)]
-    flags += [f"--max-height={settings.get('max_height') or 0}"]
     flags += ["--no-refinement"] if settings.get("output") == "D only" else []
     flags += ["--autocast"] if settings.get("autocast") else []
     said = io.StringIO()

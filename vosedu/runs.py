@@ -239,7 +239,7 @@ def redraw(
             full = read_mask(out / f"{name}.png")
             if drawing:
                 drawing.add(overlay(frame, full))
-            each(None, source.shrink(frame), to_size(full, source.working_size))
+            each(None, source.resized(frame), to_size(full, source.working_size))
 
 
 def segment_video(
@@ -279,7 +279,7 @@ def segment_video(
     frames = prefetch(source.whole(start))
     with out_of_memory(source.working_size), interruptible() as stop, BackgroundWriter() as writer, closing(frames):
         for name, frame in frames:
-            small = source.shrink(frame)
+            small = source.resized(frame)
             if video is None:
                 video, full = segmenter.start(small, labels, seed), given
             else:

@@ -160,7 +160,7 @@ class Studio:
         device: as `Segmenter.from_pretrained` takes it.
 
     Attributes:
-        source, rows, preset: text and dropdowns, the settings.
+        source, short_side, preset: text and dropdowns, the settings.
         painter: of the video that is open.
         player: of the last run, or None.
         links: what the browser can save of it.
@@ -171,7 +171,8 @@ class Studio:
         self.out, self.device, self.player = Path(out), device, None
         wide = ipywidgets.Layout(width="420px")
         self.source = ipywidgets.Text(value=str(path), description="video", layout=wide, continuous_update=False)
-        self.rows = ipywidgets.Dropdown(options=[("240 rows", 240), ("480 rows", 480), ("720 rows", 720)], value=240)
+        sides = [("short side 240, quick", 240), ("short side 360", 360), ("short side 480", 480)]
+        self.short_side = ipywidgets.Dropdown(options=sides, value=240)
         self.preset = ipywidgets.Dropdown(options=list(PRESETS), value="best")
         self.upload = ipywidgets.FileUpload(accept="video/*,image/png", description="video or mask")
         buttons = {"snap to edges": self.snap, "run": self.run}
@@ -182,12 +183,13 @@ class Studio:
         self.bar = ipywidgets.IntProgress(layout=ipywidgets.Layout(width="140px"))
         self.note, self.stage, self.canvas = ipywidgets.HTML(), ipywidgets.VBox(), ipywidgets.VBox()
         self.links = ipywidgets.HTML()
-        for control in (self.source, self.rows):
+        for control in (self.source, self.short_side):
             control.observe(lambda _change: self._guard(self.open), "value")
         self.upload.observe(lambda _change: self._guard(self._take), "value")
         self.open()
         self.widget = ipywidgets.VBox([
-            ipywidgets.HBox([self.source, self.upload]), ipywidgets.HBox([self.rows, self.preset, *self.buttons, self.bar]),
+            ipywidgets.HBox([self.source, self.upload]),
+            ipywidgets.HBox([self.short_side, self.preset, *self.buttons, self.bar]),
             self.note, self.links, self.canvas, self.stage,
         ])
 
@@ -205,7 +207,7 @@ class Studio:
 
     def open(self) -> None:
         """Read the first frame and lay it under the brush."""
-        self.frames = FrameSource(Path(self.source.value).expanduser(), self.rows.value)
+        self.frames = FrameSource(Path(self.source.value).expanduser(), self.short_side.value)
         self.painter = Painter(next(iter(self.frames))[1])
         self.canvas.children = [self.painter]
         self.stage.children, self.player, self.bar.value, self.links.value = [], None, 0, ""
@@ -277,9 +279,9 @@ class SceneEditor:
     def __init__(self, segmenter: Segmenter, length: int = 24, height: int = 240):
         self.segmenter, self.length = segmenter, length
         scene = datasets.scene("huddle")
-        frame = next(iter(FrameSource(scene.frames, max_height=height)))[1]
+        frame = next(iter(FrameSource(scene.frames, short_side=height)))[1]
         labels = to_size(scene.labels(0), frame.shape[:2])
-        room = FrameSource(datasets.scene("hidden").frames, max_height=height)
+        room = FrameSource(datasets.scene("hidden").frames, short_side=height)
         self.backdrop = next(frame for name, frame in room if name == "00020")  # its target is out of sight there
         self.sprites = {i: self._sprite(frame, labels == i) for i in (1, 2, 3, 4)}
         names = datasets.scene_notes()["huddle"]["objects"]

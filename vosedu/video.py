@@ -88,6 +88,14 @@ def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:80] or type(error).__name__
 
 
+def working_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
+    """The (h, w) that frames of `size` (H, W) are brought to: see `FrameSource`."""
+    scale = short_side / min(size)
+    if scale > 1:
+        scale = max(1.0, min(scale, short_side * 16 / 9 / max(size)))
+    return tuple(max(32, round(n * scale)) for n in size)
+
+
 class FrameSource:
     """The frames of a video file or of a folder of images, one at a time.
 
@@ -96,7 +104,8 @@ class FrameSource:
 
     Args:
         path: a video file or a folder.
-        max_height: taller frames are shrunk to this height, keeping their shape.
+        short_side: frames are brought to so many pixels on their shorter side, keeping their shape; 0 or None for frames as
+            they are. Long narrow ones are enlarged only until the longer side has 16/9 of that.
 
     Attributes:
         files: the images in order, or the video file alone.
@@ -109,7 +118,7 @@ class FrameSource:
         InputError: nothing usable at the path; while iterating: an unreadable frame or one of another size.
     """
 
-    def __init__(self, path: Path, max_height: int | None = None):
+    def __init__(self, path: Path, short_side: int | None = None):
         self.path = Path(path)
         self.fps, self.is_video = 24.0, False
         if self.path.is_dir():
@@ -134,12 +143,7 @@ class FrameSource:
         self.size = first[1].shape[:2]
         if min(self.size) < 32:
             raise InputError(f"{self.path}: frames are {self.size[1]}x{self.size[0]}, and 32x32 is the least: enlarge them")
-        height, width = self.size
-        if max_height and height > max_height:
-            scale = max_height / height
-            self.working_size = max_height, max(32, round(width * scale))
-        else:
-            self.working_size = self.size
+        self.working_size = working_size(self.size, short_side) if short_side else self.size
 
     def _refuse_namesakes(self) -> None:
         """Two frames with one name would write one mask; systems differ in whether case matters, so it does not here."""
@@ -179,12 +183,14 @@ class FrameSource:
             capture.release()
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
-        return ((name, self.shrink(frame)) for name, frame in self.whole())
+        return ((name, self.resized(frame)) for name, frame in self.whole())
 
-    def shrink(self, frame: np.ndarray) -> np.ndarray:
+    def resized(self, frame: np.ndarray) -> np.ndarray:
         """A frame of `size` at `working_size`."""
-        same = self.working_size == self.size
-        return frame if same else cv2.resize(frame, self.working_size[::-1], interpolation=cv2.INTER_AREA)
+        if self.working_size == self.size:
+            return frame
+        smooth = cv2.INTER_AREA if self.working_size < self.size else cv2.INTER_CUBIC
+        return cv2.resize(frame, self.working_size[::-1], interpolation=smooth)
 
     def whole(self, start: int = 0) -> Iterator[tuple[str, np.ndarray]]:
         """As iterating gives, from frame `start` on and at the input's own size (H, W)."""

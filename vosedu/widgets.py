@@ -138,7 +138,7 @@ class Tour:
         self.button.disabled = True
         try:
             scene, i = datasets.scene(self.scene.value), self.object.value
-            source = FrameSource(scene.frames, max_height=self.height)
+            source = FrameSource(scene.frames, short_side=self.height)
             frames = [frame for _, frame in source][scene.given[i]:]
             mask = to_size((scene.labels(scene.given[i]) == i).astype(np.uint8), frames[0].shape[:2])
             video, basis = self.segmenter.start(frames[0], mask), None
