@@ -58,11 +58,13 @@ def aggregate(probabilities: Tensor, rule: str = "softmax") -> Tensor:
     Returns:
         (N + 1, H, W), the background first, summing to one everywhere.
     """
-    background = (1 - probabilities).prod(dim=0) if rule == "softmax" else (1 - probabilities).amin(dim=0)
-    # 1e-5 keeps odds finite in float32 and lies beyond any threshold that matters.
-    p = torch.cat([background[None], probabilities]).clamp(1e-5, 1 - 1e-5)
-    odds = p / (1 - p)
-    return odds / odds.sum(dim=0) if rule == "softmax" else odds.softmax(dim=0)
+    p = torch.empty((len(probabilities) + 1, *probabilities.shape[1:]), dtype=probabilities.dtype, device=probabilities.device)
+    p[0] = (1 - probabilities).prod(dim=0) if rule == "softmax" else (1 - probabilities).amin(dim=0)
+    p[1:] = probabilities
+    # 1e-5 keeps odds finite in float32 and lies beyond any threshold that matters; in place, for these maps are large.
+    p.clamp_(1e-5, 1 - 1e-5)
+    odds = p.div_(1 - p)
+    return odds.div_(odds.sum(dim=0)) if rule == "softmax" else odds.softmax(dim=0)
 
 
 def labels_at(probabilities: Tensor, ids: Sequence[int], size: tuple[int, int]) -> Tensor:
@@ -78,8 +80,11 @@ def labels_at(probabilities: Tensor, ids: Sequence[int], size: tuple[int, int]) 
     """
     if probabilities.shape[-2:] != size:
         probabilities = F.interpolate(probabilities[None], size=size, mode="bilinear", align_corners=False)[0]
-    best = probabilities.max(dim=0).indices  # argmax over the first dimension is many times slower on a CPU
-    return torch.tensor([0, *ids], dtype=torch.uint8, device=probabilities.device)[best]
+    greatest, labels = probabilities[0], torch.zeros(size, dtype=torch.uint8, device=probabilities.device)
+    for p, i in zip(probabilities[1:], ids, strict=True):  # several times faster than argmax and a table of ids
+        labels = torch.where(p > greatest, i, labels)
+        greatest = torch.maximum(greatest, p)
+    return labels
 
 
 class Stopwatch:

@@ -91,8 +91,8 @@ def normal_form(labels: Tensor, weights: Tensor, size: tuple[int, int]) -> Norma
     same, below = (rows * rows).T @ squared, with_next(rows).T @ squared
     own, right = columns * columns, with_next(columns)
     stencil = torch.stack([same @ own, same @ right, below @ own, below @ right], dim=-3)
-    rhs = rows.T @ (squared * labels) @ columns
-    return NormalForm(stencil, rhs, (squared * labels * labels).sum(dim=(-2, -1)))
+    weighted = squared * labels
+    return NormalForm(stencil, rows.T @ weighted @ columns, (weighted * labels).sum(dim=(-2, -1)))
 
 
 def apply_stencil(stencil: Tensor, scores: Tensor) -> Tensor:
@@ -136,8 +136,10 @@ class WeightedSamples:
 
     def scores_transposed(self, maps: Tensor) -> Tensor:
         """The adjoint of `scores`: maps (N, K, h, w) correlated with the features at nine shifts, (N, 9, C)."""
-        shifts = F.unfold(maps.flatten(0, 1)[:, None], kernel_size=3, padding=1)
-        products = shifts.view(*maps.shape[:2], 9, -1) @ self.features.mT
+        # (N, K, h, w, 3, 3) windows, then taps in front: F.unfold's copy, in a third of its time
+        windows = F.pad(maps, (1, 1, 1, 1)).unfold(2, 3, 1).unfold(3, 3, 1)
+        shifts = windows.permute(0, 1, 4, 5, 2, 3).reshape(*maps.shape[:2], 9, -1)
+        products = shifts @ self.features.mT
         return products.sum(dim=1).flip(1)
 
     def loss(self, taps: Tensor) -> Tensor:
