@@ -1,5 +1,6 @@
 """Algorithm 1: several objects, late ones, absence and return, seeds, bounded state."""
 
+from dataclasses import replace
 from itertools import islice, pairwise
 
 import cv2
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import moving_disk
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from vosedu import BEST, PAPER, InputError, Segmenter, datasets
 from vosedu.augmentation import first_frame_samples
@@ -164,6 +166,40 @@ def test_cuda_agrees_with_cpu(segmenter):
     on_cpu = segmenter.start(frames[0], labels[0])
     same = [(on_gpu.step(f).cpu() == on_cpu.step(f)).float().mean().item() for f in frames[1:]]
     assert np.mean(same) > 0.995
+
+
+class Waits(TorchDispatchMode):
+    """Collects the operations for which the host would wait for a GPU: numbers asked for, sizes that depend on data, and
+    tensors made from Python numbers, whose upload is not asynchronous."""
+
+    OPERATIONS = ("_local_scalar_dense", "nonzero", "masked_select", "_unique2", "lift_fresh", "is_nonzero", "equal")
+
+    def __init__(self):
+        super().__init__()
+        self.found = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function._overloadpacket._qualified_op_name.split("::")[1]
+        if name in self.OPERATIONS:
+            self.found.add(name)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("preset", [PAPER, BEST])
+def test_a_frame_with_its_update_never_makes_the_host_wait(preset, monkeypatch):
+    frames, labels = moving_disk(2, objects=2)
+    config = replace(preset, samples=3, gn_steps=1, update_every=1, min_pixels=0)
+    segmenter = Segmenter.from_pretrained(config=config, device="cpu")
+    video = segmenter.start(frames[0], labels[0])
+    maps = segmenter.features(frames[1][None])
+    monkeypatch.setattr(segmenter, "features", lambda _images: maps)  # the frame's own upload is from pinned memory
+    taps = video.model.taps.clone()
+    with Waits() as waits:
+        video.step(frames[1])
+    assert waits.found == set() and not torch.equal(video.model.taps, taps)
+    with Waits() as waits:
+        torch.tensor([1]), torch.ones(2).sum().item()
+    assert waits.found == {"lift_fresh", "_local_scalar_dense"}
 
 
 def test_each_gauss_newton_step_lowers_the_loss_on_real_features(real_data, segmenter):

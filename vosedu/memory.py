@@ -60,7 +60,7 @@ class Memory:
         """
         candidates = self.gamma.clone()
         if self.first_share > 0:
-            candidates[:, : self.first] = torch.inf
+            candidates[:, : self.first].fill_(torch.inf)
         rows, slot = torch.arange(len(valid), device=valid.device), candidates.argmin(dim=1)
 
         def put(room: Tensor, part: Tensor) -> None:

@@ -401,10 +401,10 @@ class Video:
         """Extend M by this frame (Section 3.4); not by objects that are hardly there, or learned in this frame."""
         config = self.segmenter.config
         objects = len(self.ids)
-        y = (self.labels == torch.tensor(self.ids, dtype=torch.uint8, device=self.labels.device)[:, None, None]).float()
+        y = torch.stack([self.labels == i for i in self.ids]).float()  # a tensor of ids would make the host wait for the GPU
         valid = y.sum(dim=(1, 2)) >= config.min_pixels
         if objects > known:
-            valid[known:] = False
+            valid[known:].fill_(False)
             projected = torch.cat([projected, projected[:1].expand(objects - known, -1, -1, -1)])
         v = pixel_weights(y, config.target_share, config.share_rule, config.weight_power)
         self.memory.insert(projected.flatten(2), normal_form(y, v, projected.shape[-2:]), valid)
