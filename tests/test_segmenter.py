@@ -14,7 +14,7 @@ from vosedu import BEST, PAPER, InputError, Segmenter, datasets
 from vosedu.augmentation import first_frame_samples
 from vosedu.features import build_backbone
 from vosedu.metrics import jaccard
-from vosedu.segmenter import aggregate, pick_device
+from vosedu.segmenter import Stopwatch, aggregate, pick_device
 from vosedu.solver import gauss_newton
 from vosedu.target_model import (
     FirstFrameProblem,
@@ -166,6 +166,40 @@ def test_cuda_agrees_with_cpu(segmenter):
     on_cpu = segmenter.start(frames[0], labels[0])
     same = [(on_gpu.step(f).cpu() == on_cpu.step(f)).float().mean().item() for f in frames[1:]]
     assert np.mean(same) > 0.995
+
+
+class Event:
+    """Stands for torch.cuda.Event: times by a counter; over once `now` has passed it."""
+
+    now = over = waits = 0
+
+    def __init__(self, enable_timing=False):
+        self.at = None
+
+    def record(self):
+        Event.now += 1
+        self.at = Event.now
+
+    def query(self):
+        return self.at <= Event.over
+
+    def synchronize(self):
+        Event.waits += not self.query()
+        Event.over = max(Event.over, self.at)
+
+    def elapsed_time(self, other):
+        return float(other.at - self.at)
+
+
+def test_timing_on_a_gpu_waits_only_when_it_is_read(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    watch = Stopwatch(torch.device("cuda"))
+    for k in range(3000):
+        Event.over = Event.now - 50 if k % 7 else Event.now - 5000
+        with watch("a" if k % 2 else "b"):
+            pass
+    assert Event.waits == 0 and len(watch._events) < 1300
+    assert watch.seconds() == pytest.approx({"a": 1.5, "b": 1.5}) and Event.waits > 0
 
 
 class Waits(TorchDispatchMode):

@@ -1,7 +1,7 @@
 """Algorithm 1: the state of one video, advanced frame by frame; several objects and soft aggregation (Section 3.4)."""
 
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,7 +93,7 @@ class Stopwatch:
     def __init__(self, device: torch.device):
         self.cuda = device.type == "cuda"
         self._seconds: dict[str, float] = defaultdict(float)
-        self._events: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
+        self._events: deque[tuple[str, torch.cuda.Event, torch.cuda.Event]] = deque()
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
@@ -103,7 +103,7 @@ class Stopwatch:
             yield
             end.record()
             self._events.append((stage, begin, end))
-            if len(self._events) > 1000 and self._events[0][2].query():
+            while len(self._events) > 1000 and self._events[0][2].query():  # over already: the sum needs no waiting
                 self._collect()
         else:
             begin = time.perf_counter()
@@ -111,14 +111,13 @@ class Stopwatch:
             self._seconds[stage] += time.perf_counter() - begin
 
     def _collect(self) -> None:
-        torch.cuda.synchronize()
-        for stage, begin, end in self._events:
-            self._seconds[stage] += begin.elapsed_time(end) / 1000
-        self._events.clear()
+        stage, begin, end = self._events.popleft()
+        end.synchronize()
+        self._seconds[stage] += begin.elapsed_time(end) / 1000
 
     def seconds(self) -> dict[str, float]:
         """Seconds by stage so far."""
-        if self._events:
+        while self._events:
             self._collect()
         return dict(self._seconds)
 
