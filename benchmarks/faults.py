@@ -38,7 +38,8 @@ POSIX = os.name == "posix"
 PARTS = ("kills", "interrupts", "space", "fuzz", "long")
 # `kill` leaves Python's bookkeeper of semaphores behind, which would say so at the end of each process
 os.environ["PYTHONWARNINGS"] = "ignore::UserWarning:multiprocessing.resource_tracker"
-ENGINE = ["--preset", "fast", "--samples", "4", "--update-every", "4", "--device", "cpu", "--threads", "1", "--quiet"]
+ENGINE = ["--preset", "fast", "--samples", "4", "--update-every", "4", "--short-side", "0", "--device", "cpu",
+          "--threads", "1", "--quiet"]
 
 
 # --- commands in processes of their own
