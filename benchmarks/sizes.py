@@ -2,8 +2,9 @@
 
     python benchmarks/sizes.py [--scenes huddle tumble late] [--heights 96 180 240 480] [--short-sides 0 240 360 480]
 
-Every second frame of each scene is shrunk to so many rows; masks are scored at that size. `portrait` is the middle of a
-scene at its full 480 rows, cut to 9:16 as a telephone held upright would film it. Short side 0 is the video as it is.
+Every second frame of each scene is shrunk to so many rows; the objects of its first frame are scored at that size.
+`portrait` is the middle of a scene at its full 480 rows, cut to 9:16 as a telephone held upright would film it. Short side 0
+is the video as it is.
 """
 
 import argparse
@@ -20,18 +21,14 @@ from vosedu.video import image_files, read_image, write_mask
 
 
 def shrunk(scene: datasets.Sequence, size: tuple[int, int], cut: slice, folder: Path) -> datasets.Sequence:
-    """Every second frame of a scene at `size` (H, W), columns `cut` alone, with the objects that its first mask shows."""
+    """Every second frame of a scene at `size` (H, W), columns `cut` alone."""
     frames, masks = folder / "frames", folder / "masks"
     frames.mkdir(parents=True)
     masks.mkdir()
-    files = image_files(scene.frames)[::2]
-    present = np.unique(scene.labels(0)[:, cut])
-    for k, path in enumerate(files):
-        frame, labels = read_image(path)[:, cut], scene.labels(2 * k)[:, cut]
-        labels = np.where(np.isin(labels, present), labels, 0).astype(np.uint8)
-        small = cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA)
+    for k, path in enumerate(image_files(scene.frames)[::2]):
+        small = cv2.resize(read_image(path)[:, cut], size[::-1], interpolation=cv2.INTER_AREA)
         cv2.imwrite(str(frames / f"{k:05d}.png"), small[..., ::-1])
-        write_mask(masks / f"{k:05d}.png", to_size(labels, size))
+        write_mask(masks / f"{k:05d}.png", to_size(scene.labels(2 * k)[:, cut], size))
     return datasets.Sequence(scene.name, frames, masks)
 
 

@@ -292,7 +292,7 @@ def test_memory_in_use_names_the_setting_that_asks_for_less(clip, monkeypatch, c
     save_frames(clip / "large", frames)
     write_mask(clip / "large.png", labels[0])
     assert main(["segment", str(clip / "large"), "--masks", str(clip / "large.png"), "--out", str(clip / "m"),
-                 "--short-side", "0", *QUICK]) == 2
+                 *QUICK]) == 2
     err = capsys.readouterr().err.splitlines()[-1]
     assert "300x500" in err and "--short-side 240 (64% of that)" in err and "--device cpu" in err
 

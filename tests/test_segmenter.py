@@ -169,7 +169,7 @@ def test_cuda_agrees_with_cpu(segmenter):
 
 
 class Event:
-    """Stands for torch.cuda.Event: times by a counter; over once `now` has passed it."""
+    """Stands for torch.cuda.Event: recorded at a count of all records; done once `over` has reached that."""
 
     now = over = waits = 0
 

@@ -27,7 +27,7 @@ def to_size(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def run_sequence(
     engine: Engine,
     sequence: Sequence,
-    short_side: int | None = None,
+    short_side: int = 0,
     seed: int = 0,
     folder: Path | None = None,
     bar: tqdm | None = None,
@@ -107,7 +107,7 @@ def score_results(sequence: Sequence, folder: Path, bar: tqdm | None = None) -> 
 
 
 def resumable_sequence(
-    engine: Engine, sequence: Sequence, out: Path | None, short_side: int | None, seed: int, bar: tqdm | None = None
+    engine: Engine, sequence: Sequence, out: Path | None, short_side: int, seed: int, bar: tqdm | None = None
 ) -> tuple[SequenceScorer, float]:
     """`run_sequence`, its scores kept in out/<sequence>.json and read from there where they are."""
     done = out and out / f"{sequence.name}.json"

@@ -58,7 +58,7 @@ def aggregate(probabilities: Tensor, rule: str = "softmax") -> Tensor:
     Returns:
         (N + 1, H, W), the background first, summing to one everywhere.
     """
-    p = torch.empty((len(probabilities) + 1, *probabilities.shape[1:]), dtype=probabilities.dtype, device=probabilities.device)
+    p = probabilities.new_empty(len(probabilities) + 1, *probabilities.shape[1:])
     p[0] = (1 - probabilities).prod(dim=0) if rule == "softmax" else (1 - probabilities).amin(dim=0)
     p[1:] = probabilities
     # 1e-5 keeps odds finite in float32 and lies beyond any threshold that matters; in place, for these maps are large.
@@ -81,7 +81,7 @@ def labels_at(probabilities: Tensor, ids: Sequence[int], size: tuple[int, int]) 
     if probabilities.shape[-2:] != size:
         probabilities = F.interpolate(probabilities[None], size=size, mode="bilinear", align_corners=False)[0]
     greatest, labels = probabilities[0], torch.zeros(size, dtype=torch.uint8, device=probabilities.device)
-    for p, i in zip(probabilities[1:], ids, strict=True):  # several times faster than argmax and a table of ids
+    for p, i in zip(probabilities[1:], ids, strict=True):  # faster than argmax for few objects, and no table of ids to upload
         labels = torch.where(p > greatest, i, labels)
         greatest = torch.maximum(greatest, p)
     return labels

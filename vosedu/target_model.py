@@ -136,7 +136,7 @@ class WeightedSamples:
 
     def scores_transposed(self, maps: Tensor) -> Tensor:
         """The adjoint of `scores`: maps (N, K, h, w) correlated with the features at nine shifts, (N, 9, C)."""
-        # (N, K, h, w, 3, 3) windows, then taps in front: F.unfold's copy, in a third of its time
+        # (N, K, h, w, 3, 3) windows, then taps in front: what F.unfold gives, by one copy and much faster
         windows = F.pad(maps, (1, 1, 1, 1)).unfold(2, 3, 1).unfold(3, 3, 1)
         shifts = windows.permute(0, 1, 4, 5, 2, 3).reshape(*maps.shape[:2], 9, -1)
         products = shifts @ self.features.mT

@@ -104,8 +104,8 @@ class FrameSource:
 
     Args:
         path: a video file or a folder.
-        short_side: frames are brought to so many pixels on their shorter side, keeping their shape; 0 or None for frames as
-            they are. Long narrow ones are enlarged only until the longer side has 16/9 of that.
+        short_side: frames are brought to so many pixels on their shorter side, keeping their shape; 0: as they are. Long
+            narrow ones are enlarged only until the longer side has 16/9 of that.
 
     Attributes:
         files: the images in order, or the video file alone.
@@ -118,7 +118,7 @@ class FrameSource:
         InputError: nothing usable at the path; while iterating: an unreadable frame or one of another size.
     """
 
-    def __init__(self, path: Path, short_side: int | None = None):
+    def __init__(self, path: Path, short_side: int = 0):
         self.path = Path(path)
         self.fps, self.is_video = 24.0, False
         if self.path.is_dir():
