@@ -162,8 +162,8 @@ def test_a_click_moves_the_probe(page):
     image = show(page, ".jp-OutputArea-output img.clickable")
     box = page.locator(".jp-OutputArea-output:has(img.clickable)").first
     size = image.bounding_box()
+    natural = image.evaluate("async e => (await e.decode(), [e.naturalWidth, e.naturalHeight])")  # 0 until it is loaded
     changes(page, box, lambda: image.click(position={"x": size["width"] / 4, "y": size["height"] / 2}))
-    natural = image.evaluate("e => [e.naturalWidth, e.naturalHeight]")
     found = [int(text) for text in box.locator(".widget-readout").all_inner_texts()]
     assert abs(found[0] - natural[0] / 4) <= 2 and abs(found[1] - natural[1] / 2) <= 2
     keep(page, box, "01_features")
