@@ -11,6 +11,7 @@ from PIL import Image
 from test_video import save_frames
 
 from vosedu import datasets
+from vosedu.baselines import load_base_net
 from vosedu.cli import main
 from vosedu.metrics import jaccard
 from vosedu.video import read_mask, write_mask
@@ -190,9 +191,14 @@ def test_train_then_table1(davis, tmp_path, monkeypatch, capsys):
     assert main([*table, "--rows", "Theirs"]) == 2 and "no row 'Theirs'" in capsys.readouterr().err
     assert main([*train, "--out", str(tmp_path / "r"), "--seed", "1"]) == 2
     assert "begun with seed 0" in capsys.readouterr().err
-    assert main([*train, "--out", str(tmp_path / "f"), "--fine-tune", "--weights", weights]) == 0
+    tuned = ["--fine-tune", "--weights", weights]
+    assert main([*train, "--out", str(tmp_path / "f"), *tuned]) == 0
+    assert main([*train, "--out", str(tmp_path / "n"), "--base-net", *tuned, "--rate", "1e-9"]) == 0
+    ours, base = load_pretrained("compact", [weights])[1], tmp_path / "n" / "compact-base.safetensors"
+    for mine, its in zip(ours.parameters(), load_base_net(base, (64, 64, 128, 256, 256)).refinement.parameters(), strict=True):
+        torch.testing.assert_close(its, mine, atol=1e-3, rtol=1e-3)
     more = ["--with-conv5", "--overlap", "0.25", "--rendered", str(davis)]
-    assert main([*train, "--out", str(tmp_path / "c"), "--fine-tune", "--weights", weights, *more]) == 0
+    assert main([*train, "--out", str(tmp_path / "c"), *tuned, *more]) == 0
     was, now = (load_pretrained("compact", [path])[0].body.state_dict()
                 for path in (Path(weights), tmp_path / "c" / "compact.safetensors"))
     assert {key.split(".")[0] for key in was if not torch.equal(was[key], now[key])} == {"layer4"}
@@ -215,6 +221,7 @@ def _without_scenes(load):
     (["--davis", "nowhere"], "nowhere"),
     (["--rendered", "nowhere"], "nowhere"),
     (["--stills", ".", "--with-conv5", "--base-net"], "--with-conv5 is for training R"),
+    (["--stills", ".", "--tune-backbone", "--base-net"], "--tune-backbone trains no R"),
     (["--stills", ".", "--overlap", "-1"], "--overlap is -1.0"),
 ])
 def test_train_refuses_in_one_line(tmp_path, monkeypatch, capsys, flags, line):

@@ -16,7 +16,7 @@ from .augmentation import first_frame_samples
 from .clips import Clips
 from .features import TARGET_DEPTH
 from .refinement import Refinement
-from .segmenter import Segmenter, Video, aggregate, labels_at
+from .segmenter import Segmenter, Video, aggregate, batches, labels_at
 from .training import Training
 from .weights import fill, part, read_state
 
@@ -89,6 +89,7 @@ class BaseTraining(Training):
         return BaseNet(self.segmenter.backbone.channels)
 
     def logits(self, network: nn.Module, sequences: list[tuple[Clips, int]], frames: Tensor) -> tuple[Tensor, None]:
+        """As `Training.logits`, with an encoding of each reference frame in place of D, and so without scores."""
         count = frames.shape[1]
         shots = [clips.reference(index) for clips, index in sequences]
         images = torch.from_numpy(np.stack([s.frame for s in shots]))[:, None]
@@ -156,14 +157,12 @@ class BaseVideo:
         net.train()
         optimiser = torch.optim.Adam(net.parameters(), lr=FINE_TUNE_RATE)
         rng = np.random.default_rng((self.seed, i))
-        with torch.no_grad():
-            reference = segmenter.features(frame[None])[TARGET_DEPTH].clone()
-        masks = torch.from_numpy(mask[None]).to(reference)
+        maps = [torch.cat(x) for x in zip(*map(segmenter.features, batches(images)), strict=True)]
+        reference, masks = maps[TARGET_DEPTH][:1], torch.from_numpy(mask[None]).to(maps[TARGET_DEPTH])
         order = cycle(np.concatenate([rng.permutation(len(images)) for _ in range(FINE_TUNE_BATCH)]))
         for _ in range(FINE_TUNE_STEPS):
             chosen = [next(order) for _ in range(FINE_TUNE_BATCH)]
-            with torch.no_grad():
-                features = [x.clone() for x in segmenter.features(images[chosen])]  # clones may be differentiated behind
+            features = [x[chosen] for x in maps]
             each = (x.expand(FINE_TUNE_BATCH, *x.shape[1:]) for x in (reference, masks))
             logits = net(features, *each, self.size)
             loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels[chosen]).to(logits))

@@ -267,8 +267,8 @@ def train(args: argparse.Namespace) -> int:
     for name, least in (("steps", 1), ("batch", 1), ("height", 64), ("workers", 0)):
         if getattr(args, name) < least:
             raise InputError(f"--{name} is {getattr(args, name)}: give {least} or more")
-    if args.base_net + args.fine_tune + args.tune_backbone > 1:
-        raise InputError("--base-net, --fine-tune and --tune-backbone are three different runs: give one of them")
+    if args.tune_backbone and (args.base_net or args.fine_tune):
+        raise InputError("--tune-backbone trains no R: leave --base-net and --fine-tune out")
     if args.with_conv5 and (args.base_net or args.tune_backbone or args.backbone not in ("compact", *RESNETS)):
         raise InputError("--with-conv5 is for training R on compact or a ResNet: leave it out")
     if not 0 <= args.overlap <= 100:
@@ -294,10 +294,11 @@ def train(args: argparse.Namespace) -> int:
     backbone, refinement, readout = load_pretrained(args.backbone, args.weights)
     if args.fine_tune and refinement is None:
         raise InputError("--fine-tune needs weights that hold a refinement network: give them with --weights")
-    kind, start, what = training.Training, refinement.state_dict() if args.fine_tune else None, "R"
+    kind, start, what = training.Training, refinement.state_dict() if args.fine_tune else {}, "R"
+    if args.base_net or args.with_conv5:  # R is a part of what is trained
+        start = {f"refinement.{k}": v for k, v in start.items()}
     if args.with_conv5:
-        start = {**{f"refinement.{k}": v for k, v in (start or {}).items()},
-                 **{f"conv5.{k}": v for k, v in part(backbone.body.state_dict(), "layer4.").items()}}
+        start |= {f"conv5.{k}": v for k, v in part(backbone.body.state_dict(), "layer4.").items()}
     if args.base_net:
         kind, what = baselines.BaseTraining, "Base net"
     elif args.tune_backbone:
@@ -395,7 +396,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="masks and scores; run again to resume")
     p.add_argument("--base", type=Path, metavar="FILE", help="Base net of `vosedu train --base-net`, for its rows")
     p.add_argument("--rows", metavar="A,B", help="only these rows, by the names in the table")
-    p.add_argument("--fine-tuned", action="store_true", help="with --base: also Base net + F-T, which takes hours on a CPU")
+    p.add_argument("--fine-tuned", action="store_true", help="with --base: also Base net + F-T, minutes an object on a CPU")
     p.add_argument("--sequences", metavar="A,B", help="only these")
     p.add_argument("--split", default="val", help="default val")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -424,7 +425,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--every", type=int, default=100, help="steps between checkpoints (default 100)")
     p.add_argument("--workers", type=int, default=0, help="processes that prepare samples (default 0: none beside this)")
     p.add_argument("--base-net", action="store_true", help="train Table 1's Base net, a target encoder in D's place")
-    p.add_argument("--fine-tune", action="store_true", help="begin with the R of the weights")
+    p.add_argument("--fine-tune", action="store_true", help="begin with the R of the weights; with --base-net, for its R")
     p.add_argument("--tune-backbone", action="store_true", help="train the backbone instead, so that D generalises; R then "
                    "needs --fine-tune")
     p.add_argument("--with-conv5", action="store_true", help="train the backbone's conv5_x too, which R alone reads")

@@ -235,7 +235,7 @@ class Segmenter:
         with watch("augmentation"):
             images, labels = first_frame_samples(frame, mask, self.config.samples, seed)
         with watch("first-frame features"), torch.inference_mode():
-            maps = [self.features(batch)[TARGET_DEPTH] for batch in _batches(images)]
+            maps = [self.features(batch)[TARGET_DEPTH] for batch in batches(images)]
             features = torch.cat(maps).flatten(2)[None].contiguous()
         return FirstFrame(images, torch.from_numpy(labels).to(features), features, tuple(maps[0].shape[-2:]))
 
@@ -416,7 +416,7 @@ class Video:
         self.model = TargetModel(self.model.projection, self.model.offset, taps)
 
 
-def _batches(images: np.ndarray) -> Iterator[np.ndarray]:
+def batches(images: np.ndarray) -> Iterator[np.ndarray]:
     """Chunks that keep F's activations small on a host with little memory: about four 480p frames."""
     count = max(1, int(4 * 480 * 854 / (images.shape[1] * images.shape[2])))
     for start in range(0, len(images), count):

@@ -111,6 +111,19 @@ def apply_stencil(stencil: Tensor, scores: Tensor) -> Tensor:
     return out
 
 
+def apply_filter(taps: Tensor, features: Tensor, size: tuple[int, int]) -> Tensor:
+    """F * x, zero outside the map: (N, K, h, w).
+
+    Args:
+        taps: (N, 9, C), F with the 3x3 kernel in reading order.
+        features: (N, K, C, P) flattened maps.
+        size: (h, w), P = h·w.
+    """
+    # A position's nine products, each added where its tap meets it: fold adds at mirrored taps, hence the flip.
+    products = taps.flip(1)[:, None] @ features
+    return F.fold(products.flatten(0, 1), size, kernel_size=3, padding=1).view(*products.shape[:2], *size)
+
+
 class WeightedSamples:
     """The data term of eq. (2) as a function of one 3x3 filter an object: Σ_k γ_k ‖v_k · (y_k - U(F * x_k))‖².
 
@@ -128,11 +141,8 @@ class WeightedSamples:
         self.constant = (normal.constant * gamma).sum(dim=1)
 
     def scores(self, taps: Tensor) -> Tensor:
-        """F * x, zero outside the map: (N, K, h, w) for taps (N, 9, C) in reading order."""
-        # A position's nine products, each added where its tap meets it: fold adds at mirrored taps, hence the flip.
-        products = taps.flip(1)[:, None] @ self.features
-        folded = F.fold(products.flatten(0, 1), self.size, kernel_size=3, padding=1)
-        return folded.view(*products.shape[:2], *self.size)
+        """F * x_k: (N, K, h, w) for taps (N, 9, C)."""
+        return apply_filter(taps, self.features, self.size)
 
     def scores_transposed(self, maps: Tensor) -> Tensor:
         """The adjoint of `scores`: maps (N, K, h, w) correlated with the features at nine shifts, (N, 9, C)."""
@@ -277,10 +287,7 @@ class TargetModel:
 
     def scores(self, projected: Tensor) -> Tensor:
         """Second layer: (N, c, h, w) -> score maps (N, h, w)."""
-        n, c = projected.shape[:2]
-        kernel = self.taps.mT.reshape(n, c, 3, 3)
-        # One group an object: each filter meets its own object's channels only.
-        return F.conv2d(projected.reshape(1, n * c, *projected.shape[2:]), kernel, padding=1, groups=n)[0]
+        return apply_filter(self.taps, projected.flatten(2)[:, None], projected.shape[2:])[:, 0]
 
     def append(self, other: "TargetModel") -> "TargetModel":
         """The objects of both."""
