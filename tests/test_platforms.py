@@ -93,9 +93,10 @@ def test_devices_by_fakes(monkeypatch, cuda, mps, asked, found):
             pick_device(asked)
 
 
-def test_autocast_is_for_cuda(segmenter):
-    with pytest.raises(InputError, match="needs a CUDA device"):
-        Segmenter(segmenter.backbone, device="cpu", autocast=True)
+def test_autocast_is_not_for_mps(segmenter, monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    with pytest.raises(InputError, match="autocast is for CUDA and the CPU"):
+        Segmenter(segmenter.backbone, device="mps", autocast=True)
 
 
 def test_oldest_versions_come_from_pyproject():

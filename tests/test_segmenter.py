@@ -168,6 +168,22 @@ def test_cuda_agrees_with_cpu(segmenter):
     assert np.mean(same) > 0.995
 
 
+def test_bfloat16_is_for_the_networks_alone(segmenter):
+    """Parameters cast once give what PyTorch's autocast gives; D and M stay in float32; masks agree with float32."""
+    frames, labels = moving_disk(9, size=(192, 256), step=8)
+    low = Segmenter.from_pretrained("compact", device="cpu", autocast=True)
+    images = torch.from_numpy(frames[:1])
+    with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
+        maps = segmenter.backbone(images.permute(0, 3, 1, 2).float() / 255)
+        logits = segmenter.refinement(maps, torch.ones(2, 12, 16), (192, 256))
+    for mine, its in zip(low.features(frames[:1]), maps, strict=True):
+        assert mine.dtype == torch.float32 and its.dtype == torch.bfloat16 and torch.equal(mine, its.float())
+    torch.testing.assert_close(low.logits(maps, torch.ones(2, 12, 16), (192, 256)), logits.float(), atol=2e-3, rtol=1e-3)
+    video, found = run(low, frames, labels)
+    assert {t.dtype for t in (video.model.taps, video.memory.projected, *video.memory.normal)} == {torch.float32}
+    assert (np.stack(found) == np.stack(run(segmenter, frames, labels)[1])).mean() >= 0.995
+
+
 class Event:
     """Stands for torch.cuda.Event: recorded at a count of all records; done once `over` has reached that."""
 

@@ -71,6 +71,8 @@ def segment(args: argparse.Namespace) -> int:
     print(f"{notes['frames']} frames, {notes['objects']} object{'s' * (notes['objects'] > 1)}, "
           f"{notes['frames'] / notes['seconds']:.1f} frames per second including decoding and writing\n"
           f"seconds by stage: {_stages(notes['stages'])}\nmasks in {out}{f', overlay {args.overlay}' if args.overlay else ''}")
+    if segmenter.device.type == "cuda" and segmenter.graphs != "on":
+        print(f"vosedu: CUDA graphs {segmenter.graphs}; masks are the same, slower", file=sys.stderr)
     if source.is_video and source.count not in (None, notes["frames"]):
         print(f"vosedu: the container says {source.count} frames, {notes['frames']} could be decoded", file=sys.stderr)
     if recorded and recorded["finished"]:
@@ -449,7 +451,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--repeats", type=int, default=3, help="of everything that is compared (default 3)")
     p.add_argument("--backbone", default="compact", help=", ".join(NAMES) + " (random parameters; default compact)")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    p.add_argument("--autocast", action="store_true", help="bfloat16 in the networks, on CUDA")
+    p.add_argument("--autocast", action="store_true", help="bfloat16 in the networks, on CUDA or a CPU")
     p.add_argument("--threads", type=int, default=0, help="CPU threads (default: PyTorch's choice)")
     p.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     p.add_argument("--figure", type=Path, metavar="FILE.png", help="draw cost over objects, pixels, samples and frames")

@@ -29,7 +29,7 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
                        help="backbone or refinement weights (.safetensors, .pt, .pth); may be given twice")
     group.add_argument("--no-refinement", action="store_true", help="read masks from D alone, the paper's D-only")
     group.add_argument("--device", default="auto", help="auto (cuda, then mps, then cpu), cpu, cuda, cuda:1, mps")
-    group.add_argument("--autocast", action="store_true", help="bfloat16 in the networks, on CUDA")
+    group.add_argument("--autocast", action="store_true", help="bfloat16 in the networks, on CUDA or a CPU")
     group.add_argument("--threads", type=int, default=0, help="CPU threads (default: PyTorch's choice)")
     group.add_argument("--seed", type=int, default=0, help="of augmentation and start (default 0)")
     group.add_argument("--short-side", type=int, metavar="N", help="work on frames shrunk or enlarged to N pixels on their "

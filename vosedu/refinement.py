@@ -116,7 +116,7 @@ class Output(nn.Module):
         maps = double(taps, self.filters)
         if maps.shape[-2:] != size:
             maps = F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
-        return F.fold(maps.flatten(2), size, kernel_size=3, padding=1) + self.conv2.bias
+        return F.fold(maps.to(torch.promote_types(maps.dtype, torch.float32)).flatten(2), size, 3, padding=1) + self.conv2.bias
 
 
 class Refinement(nn.Module):

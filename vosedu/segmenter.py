@@ -10,12 +10,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from .augmentation import first_frame_samples
 from .config import BEST, Config
 from .errors import InputError
 from .features import TARGET_DEPTH, Backbone, fold_batchnorm
+from .graphs import Replayed
 from .memory import Memory, initial_gamma
 from .refinement import Refinement
 from .target_model import NormalForm, TargetModel, learn, normal_form, pixel_weights, update
@@ -149,7 +150,7 @@ class Segmenter:
         readout: scale and offset of that readout.
         config: all numbers.
         device: "auto", "cpu", "cuda", "mps".
-        autocast: run F and R in bfloat16 (CUDA only). The solver always works in float32.
+        autocast: run F and R in bfloat16 (CUDA and CPU). The solver always works in float32.
     """
 
     def __init__(
@@ -162,13 +163,19 @@ class Segmenter:
         autocast: bool = False,
     ):
         self.device = pick_device(device)
-        if autocast and self.device.type != "cuda":
-            raise InputError(f"autocast needs a CUDA device, and this is {self.device.type}: leave --autocast away")
+        if autocast and self.device.type == "mps":
+            raise InputError("autocast is for CUDA and the CPU, and this is mps: leave --autocast away")
         layout = torch.channels_last if self.device.type in ("cpu", "cuda") else torch.contiguous_format
         self.backbone = fold_batchnorm(backbone).to(self.device, memory_format=layout)
         self.refinement = refinement and fold_batchnorm(refinement).to(self.device, memory_format=layout)
         self.readout = readout or READOUT
         self.config, self.autocast = config, autocast
+        for module in (*self.backbone.modules(), *(self.refinement.modules() if self.refinement else ())):
+            if autocast and isinstance(module, nn.Conv2d):
+                module.to(torch.bfloat16)  # once, in place of in every frame
+        self._replayed_maps, self._replayed_logits = self.maps, self._refine
+        if self.device.type == "cuda":
+            self._replayed_maps, self._replayed_logits = Replayed(self.maps), Replayed(self._refine)
 
     @classmethod
     def from_pretrained(
@@ -244,9 +251,9 @@ class Segmenter:
         batch = torch.from_numpy(np.ascontiguousarray(images))
         if self.device.type == "cuda":
             batch = batch.pin_memory()  # else the copy would wait for what the GPU is still computing
-        batch = batch.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float()
-        with torch.inference_mode(), self._precision():
-            return tuple(x.float() for x in self.backbone(batch / 255))
+        batch = batch.to(self.device, non_blocking=True)
+        with torch.inference_mode():
+            return (self._replayed_maps if len(batch) == 1 else self.maps)(batch)
 
     def logits(self, features: Sequence[Tensor], scores: Tensor, size: tuple[int, int]) -> Tensor:
         """R, or the D-only readout: (N, H, W) logits from one image's maps and (N, h, w) scores."""
@@ -255,11 +262,28 @@ class Segmenter:
                 scale, offset = self.readout
                 up = F.interpolate(scores[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
                 return scale * up + offset
-            with self._precision():
-                return self.refinement(features, scores, size).float()
+            return self._replayed_logits(scores, *features, size=tuple(size))[0]
+
+    def maps(self, images: Tensor) -> tuple[Tensor, ...]:
+        """`features` of uint8 images (B, H, W, 3) that are on the device already."""
+        with self._precision():
+            return tuple(x.float() for x in self.backbone(images.permute(0, 3, 1, 2).float() / 255))
+
+    def _refine(self, scores: Tensor, *features: Tensor, size: tuple[int, int]) -> tuple[Tensor]:
+        with self._precision():
+            return (self.refinement(features, scores, size).float(),)
 
     def _precision(self):
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast)
+        # parameters are in bfloat16 already, and casts that were kept would not outlive a recording
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast, cache_enabled=False)
+
+    @property
+    def graphs(self) -> str:
+        """Whether F and R are replayed as CUDA graphs, in words."""
+        if self.device.type != "cuda":
+            return "off: no CUDA device"
+        refused = self._replayed_maps.refused or self._replayed_logits.refused
+        return f"off: {refused}" if refused else "on"
 
 
 class Video:

@@ -266,8 +266,7 @@ class Training:
     @torch.no_grad()
     def features(self, frames: Tensor) -> list[Tensor]:
         """F on uint8 frames (B, T, H, W, 3): five maps with B·T in front."""
-        images = frames.to(self.segmenter.device).flatten(0, 1).permute(0, 3, 1, 2).float() / 255
-        return list(self.segmenter.backbone(images))
+        return list(self.segmenter.maps(frames.to(self.segmenter.device).flatten(0, 1)))
 
     def logits(self, network: nn.Module, sequences: list[tuple[Clips, int]], frames: Tensor) -> tuple[Tensor, Tensor]:
         """What the network makes of frames (B, T, H, W, 3) of B sequences: logits (B·T, H, W) and D's scores (B·T, h, w)."""
