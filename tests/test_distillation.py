@@ -8,6 +8,7 @@ from test_video import save_frames
 from vosedu.cli import main
 from vosedu.distillation import Distillation, random_crop
 from vosedu.features import build_backbone
+from vosedu.training import add_row
 from vosedu.weights import load_pretrained
 
 
@@ -55,6 +56,16 @@ def test_command_writes_weights_that_load(tmp_path, images, capsys):
     assert main([*command, "--steps", "2"]) == 0
     backbone, _, _ = load_pretrained("compact", [tmp_path / "out" / "compact.safetensors"])
     assert all(torch.isfinite(x).all() for x in backbone(torch.rand(1, 3, 64, 64)))
-    assert len((tmp_path / "out" / "distillation.csv").read_text().splitlines()) == 1
+    assert len((tmp_path / "out" / "distillation.csv").read_text().splitlines()) == 2
     assert main([*command, "--steps", "3"]) == 2  # a checkpoint of another length
     assert "2 steps" in capsys.readouterr().err
+    whole = (tmp_path / "out" / "distillation.pt").read_bytes()
+    (tmp_path / "out" / "distillation.pt").write_bytes(whole[: len(whole) // 2])
+    assert main([*command, "--steps", "2"]) == 2
+    assert "delete it to begin again" in capsys.readouterr().err
+
+
+def test_rows_of_a_run_that_was_cut_off_give_way(tmp_path):
+    for step, loss in ((100, 3.0), (200, 2.0), (300, 1.0), (200, 2.5)):
+        add_row(tmp_path / "t.csv", ("step", "loss"), [step, loss])
+    assert (tmp_path / "t.csv").read_text().split() == ["step,loss", "100,3", "200,2.5"]

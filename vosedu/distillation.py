@@ -5,7 +5,6 @@ Not part of the paper, whose backbones are downloaded. A small ResNet learns to 
 augmentation. Every teacher channel counts alike: the squared error is divided by the channel's variance.
 """
 
-import csv
 import math
 import time
 from pathlib import Path
@@ -20,8 +19,10 @@ from tqdm import tqdm
 from .clips import recolour
 from .errors import InputError
 from .features import Backbone, build_backbone
-from .files import atomic
+from .files import write_bytes
+from .training import add_row, serialise
 
+COLUMNS = ("step", "stride 4", "stride 8", "stride 16", "stride 32", "seconds")
 DEPTHS = (1, 2, 3, 4)
 DEPTH_WEIGHTS = (0.5, 0.75, 2.0, 0.75)
 """The share of each depth in the loss: the target model reads stride 16, so that map counts most."""
@@ -143,15 +144,23 @@ def distill(
 ) -> Backbone:
     """Distil `teacher` into a compact backbone; resumes from `out/distillation.pt` where that exists.
 
-    Writes `out/distillation.pt` every 100 steps, whole or not at all, and a line a hundred steps to
-    `out/distillation.csv`: step, the unexplained share of variance at the four strides, seconds.
+    Writes `out/distillation.pt` every 100 steps, whole or not at all, and before it a line of `out/distillation.csv`: step,
+    the unexplained share of variance at the four strides, seconds.
+
+    Raises:
+        InputError: no image, or a checkpoint that is damaged or of another run.
     """
     out.mkdir(parents=True, exist_ok=True)
     images = load_images(folders)
     run = Distillation(teacher, steps, seed=seed)
     checkpoint, log = out / "distillation.pt", out / "distillation.csv"
     if checkpoint.exists():
-        run.load(torch.load(checkpoint, weights_only=True))
+        try:
+            run.load(torch.load(checkpoint, weights_only=True))
+        except InputError:
+            raise
+        except Exception as error:  # torch.load has no error type of its own
+            raise InputError(f"{checkpoint} cannot be read ({type(error).__name__}): delete it to begin again") from None
         if bar is not None:
             bar.update(run.step)
     total, counted, began = torch.zeros(len(DEPTHS)), 0, time.monotonic()
@@ -165,12 +174,10 @@ def distill(
         if bar is not None:
             bar.update()
         if run.step % 100 == 0 or run.step == steps:
-            row = [run.step, *(round(v, 4) for v in (total / counted).tolist()), round(time.monotonic() - began, 1)]
-            with open(log, "a", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerow(row)
+            unexplained = (total / counted).tolist()
+            add_row(log, COLUMNS, [run.step, *unexplained, time.monotonic() - began])
             if bar is not None:
-                bar.set_postfix_str("unexplained " + " ".join(f"{v:.2f}" for v in row[1:5]))
-            with atomic(checkpoint) as temporary:
-                torch.save(run.state(), temporary)
+                bar.set_postfix_str("unexplained " + " ".join(f"{v:.2f}" for v in unexplained))
+            write_bytes(checkpoint, serialise(run.state()))
             total, counted = torch.zeros(len(DEPTHS)), 0
     return run.student.eval().requires_grad_(False)

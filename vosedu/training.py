@@ -10,7 +10,7 @@ import io
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -370,11 +370,8 @@ def train(
         if run.step % every and run.step != run.recipe.steps:
             continue
         if run.rank == 0:
-            rows = read_table(table, run.step)
-            found = [run.step, np.mean(losses), *run.validate(held_out), time.monotonic() - began]
             # The checkpoint comes last: a run killed before it writes all of these again, and none is ever missing.
-            with atomic(table) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows([COLUMNS, *rows, [f"{v:.8g}" for v in found]])
+            add_row(table, COLUMNS, [run.step, np.mean(losses), *run.validate(held_out), time.monotonic() - began])
             draw_curves(table, run.out / "training.png")
             on_checkpoint(run)
             run.save()
@@ -382,8 +379,15 @@ def train(
     return run.trained()
 
 
+def add_row(path: Path, columns: Sequence[str], row: Sequence[float]) -> None:
+    """Write a row of a CSV whose first column is the step; rows from that step on, of a run cut off, give way to it."""
+    rows = read_table(path, int(row[0]))
+    with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([columns, *rows, [f"{v:.8g}" for v in row]])
+
+
 def read_table(path: Path, before: int | None = None) -> list[list[str]]:
-    """The rows of `training.csv`, those from step `before` on left out: a resumed run writes them again."""
+    """The rows below the head of such a CSV, those from step `before` on left out."""
     if not path.exists():
         return []
     with open(path, newline="", encoding="utf-8") as file:
