@@ -3,11 +3,14 @@
 from dataclasses import replace
 
 import pytest
+import torch
 from PIL import Image
+from test_graphs import anew
 from tqdm import tqdm
 
 from vosedu import bench
 from vosedu.config import FAST, PAPER
+from vosedu.graphs import Replayed
 
 
 @pytest.fixture
@@ -33,11 +36,28 @@ def test_every_part_is_measured_printed_and_drawn(small, tmp_path):
         assert set(row["stages"]) == set(bench.STAGES) and min(row["stages"].values()) > 0
         assert 0 < row["share of all but F and R"] < 1
     assert list(result["long video"]) == [2, 5]
+    assert all(r["least"] > 0 for r in result["shortcuts"]["bfloat16"].values())
     text = bench.table(result)
+    assert "bfloat16 (--autocast): F " in text and "CUDA graphs off: no CUDA device" in text
     assert text.count("\n| paper") == 4 and text.count("\n| fast") == 4 and "nan" not in text
     bench.draw(result, tmp_path / "bench.png")
     with Image.open(tmp_path / "bench.png") as image:
         assert image.size[0] > 800
+
+
+def test_replays_are_timed_against_launches(small, monkeypatch):
+    built = bench.build
+
+    def replaying(*args, **kwargs):
+        segmenter = built(*args, **kwargs)
+        segmenter.replayed = {"F": Replayed(segmenter._maps, anew), "R": Replayed(segmenter._refine, anew)}
+        return segmenter
+
+    monkeypatch.setattr(bench, "build", replaying)
+    found = bench.shortcuts(bench.Clock(torch.device("cpu")), "compact", (48, 64), 2)
+    assert {name: sorted(row) for name, row in found.items() if name != "graphs"} == {
+        "bfloat16": ["F", "R"], "CUDA graphs": ["F", "R"]}
+    assert bench.shortcut_lines(found)[1].startswith("CUDA graphs on: F ")
 
 
 def test_a_full_memory_is_what_frames_are_timed_with(small):

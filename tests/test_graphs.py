@@ -1,10 +1,15 @@
 """Recording and replaying, with stand-ins for CUDA: what is recorded when, what comes out, and when it is left alone."""
 
+import copy
+
 import pytest
 import torch
+from conftest import moving_disk
 
-from vosedu import graphs
+from vosedu import Segmenter, graphs
+from vosedu.features import build_backbone, fold_batchnorm
 from vosedu.graphs import Replayed
+from vosedu.refinement import Refinement
 
 
 def double(*tensors, plus=0):
@@ -58,6 +63,30 @@ def test_shapes_layouts_and_keywords_have_recordings_of_their_own():
     assert len(replayed._recordings) == graphs.KEPT
 
 
+def test_a_segmenter_by_recordings_gives_the_same_masks(random_segmenter):
+    """Frames through recordings, as on a GPU, in a copy whose R is another one later."""
+    torch.manual_seed(1)
+    first, second = (Refinement(random_segmenter.backbone.channels).eval().requires_grad_(False) for _ in range(2))
+    frames, labels = moving_disk(5, objects=2)
+    plain, replaying = (Segmenter(copy.deepcopy(random_segmenter.backbone), first, device="cpu") for _ in range(2))
+    replaying.replayed = {"F": Replayed(plain._maps, anew), "R": Replayed(plain._refine, anew)}
+    for refinement in (plain.refinement, second):
+        plain.refinement = replaying.refinement = refinement
+        one, other = (s.start(frames[0], labels[0]) for s in (plain, replaying))
+        for frame in frames[1:]:
+            assert torch.equal(one.step(frame), other.step(frame))
+            assert torch.equal(one.probabilities, other.probabilities)
+    assert len(replaying.replayed["R"]._recordings) == 2
+    assert replaying.graphs == "on" and plain.graphs == "off: no CUDA device"
+    replaying.replayed["R"].refused = "out of memory"
+    assert replaying.graphs == "off: out of memory"
+
+
+def anew(function, *_tensors, **rest):
+    """A recording that computes."""
+    return lambda *tensors: function(*tensors, **rest)
+
+
 def fails(*_args, **_rest):
     raise RuntimeError("operation not permitted when stream is capturing\nand a second line")
 
@@ -82,8 +111,6 @@ def test_what_cannot_be_recorded_is_called_as_it_is(make, why):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_network_on_a_gpu():
-    from vosedu.features import build_backbone, fold_batchnorm
-
     network = fold_batchnorm(build_backbone("compact")).cuda()
     replayed = Replayed(lambda x: network(x))
     for _ in range(4):

@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -268,6 +269,34 @@ def networks(clock: Clock, segmenter: Segmenter, size: tuple[int, int], repeats:
     return found
 
 
+def shortcuts(clock: Clock, backbone: str, size: tuple[int, int], repeats: int) -> dict:
+    """How many times faster F and R are in bfloat16 than in float32, and on CUDA replayed than launched, in turn."""
+    frame, found = pictures(size, 1)[0][None], {"bfloat16": {}, "CUDA graphs": {}}
+    segmenter = build(backbone, str(clock.device))
+    low = segmenter if clock.device.type == "mps" else build(backbone, str(clock.device), autocast=True)
+    plain = copy.copy(segmenter)
+    plain.replayed = {}
+    features = segmenter.features(frame)
+    scores = torch.randn(1, *features[TARGET_DEPTH].shape[-2:], device=clock.device)
+    for name, call in {"F": lambda s: s.features(frame), "R": lambda s: s.logits(features, scores, size)}.items():
+        calls = {kind: partial(call, s) for kind, s in (("float32", segmenter), ("bfloat16", low), ("launched", plain))}
+        for warm in 3 * [*calls.values()]:  # replayed from the third on
+            warm()
+        times = clock.in_turn(repeats, **calls)
+        found["bfloat16"][name] = ratios(times["float32"], times["bfloat16"])
+        if segmenter.replayed:
+            found["CUDA graphs"][name] = ratios(times["launched"], times["float32"])
+    return {**found, "graphs": segmenter.graphs}
+
+
+def shortcut_lines(found: dict) -> list[str]:
+    """`shortcuts` in words."""
+    rows = {"bfloat16 (--autocast)": found["bfloat16"], f"CUDA graphs {found['graphs']}": found["CUDA graphs"]}
+    times = {what: ", ".join(f"{name} {r['median']:.2f} times as fast ({r['least']:.2f} to {r['greatest']:.2f})"
+                             for name, r in row.items()) for what, row in rows.items()}
+    return [f"{what}: {text}" if text else what for what, text in times.items()]
+
+
 def live_learning(clock: Clock, segmenter: Segmenter, repeats: int) -> dict:
     """Augmentation, features and optimisation of a first frame at 240p, against 20 passes of F alone."""
     size = SIZES["240p"]
@@ -335,6 +364,7 @@ def measure(backbone: str, device: str, autocast: bool, quick: bool, repeats: in
         "matrix product FLOP/s": lambda: ceiling(clock, repeats),
         "solver": lambda: solver(clock, quick, repeats),
         "networks": lambda: networks(clock, segmenter, SIZES["240p" if quick else "480p"], repeats),
+        "shortcuts": lambda: shortcuts(clock, backbone, SIZES["240p" if quick else "480p"], max(5, repeats)),
         "live learning": lambda: live_learning(clock, segmenter, repeats),
         "samples": lambda: samples_sweep(clock, quick, repeats),
         "overlap": lambda: overlap(clock, segmenter, folder),
@@ -375,6 +405,7 @@ def table(result: dict) -> str:
               f"{r['median']:.2f} times ({r['least']:.2f} to {r['greatest']:.2f}) the time of its {PAPER.samples} passes of F",
               *(f"- {name} on one image: {row['FLOP'] / 1e9:.1f} GFLOP, {share(row['FLOP/s'])}"
                 for name, row in result["networks"].items())]
+    lines += [f"- {line}" for line in shortcut_lines(result["shortcuts"])]
     for name in ("240p", "480p"):
         one, two = (result["frames"].get(f"paper, {name}, {n}") for n in (1, 2))
         if one and two:

@@ -173,9 +173,9 @@ class Segmenter:
         for module in (*self.backbone.modules(), *(self.refinement.modules() if self.refinement else ())):
             if autocast and isinstance(module, nn.Conv2d):
                 module.to(torch.bfloat16)  # once, in place of in every frame
-        self._replayed_maps, self._replayed_logits = self.maps, self._refine
+        self.replayed: dict[str, Replayed] = {}
         if self.device.type == "cuda":
-            self._replayed_maps, self._replayed_logits = Replayed(self.maps), Replayed(self._refine)
+            self.replayed = {"F": Replayed(self._maps), "R": Replayed(self._refine)}
 
     @classmethod
     def from_pretrained(
@@ -253,7 +253,7 @@ class Segmenter:
             batch = batch.pin_memory()  # else the copy would wait for what the GPU is still computing
         batch = batch.to(self.device, non_blocking=True)
         with torch.inference_mode():
-            return (self._replayed_maps if len(batch) == 1 else self.maps)(batch)
+            return (self.replayed.get("F", self._maps) if len(batch) == 1 else self._maps)(batch, network=self.backbone)
 
     def logits(self, features: Sequence[Tensor], scores: Tensor, size: tuple[int, int]) -> Tensor:
         """R, or the D-only readout: (N, H, W) logits from one image's maps and (N, h, w) scores."""
@@ -262,16 +262,22 @@ class Segmenter:
                 scale, offset = self.readout
                 up = F.interpolate(scores[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
                 return scale * up + offset
-            return self._replayed_logits(scores, *features, size=tuple(size))[0]
+            refine = self.replayed.get("R", self._refine)
+            return refine(scores, *features, network=self.refinement, size=tuple(size))[0]
 
     def maps(self, images: Tensor) -> tuple[Tensor, ...]:
         """`features` of uint8 images (B, H, W, 3) that are on the device already."""
-        with self._precision():
-            return tuple(x.float() for x in self.backbone(images.permute(0, 3, 1, 2).float() / 255))
+        return self._maps(images, network=self.backbone)
 
-    def _refine(self, scores: Tensor, *features: Tensor, size: tuple[int, int]) -> tuple[Tensor]:
+    # The networks are arguments, for a recording belongs to one, and a segmenter's may be exchanged.
+
+    def _maps(self, images: Tensor, *, network: Backbone) -> tuple[Tensor, ...]:
         with self._precision():
-            return (self.refinement(features, scores, size).float(),)
+            return tuple(x.float() for x in network(images.permute(0, 3, 1, 2).float() / 255))
+
+    def _refine(self, scores: Tensor, *features: Tensor, network: Refinement, size: tuple[int, int]) -> tuple[Tensor]:
+        with self._precision():
+            return (network(features, scores, size).float(),)
 
     def _precision(self):
         # parameters are in bfloat16 already, and casts that were kept would not outlive a recording
@@ -280,9 +286,7 @@ class Segmenter:
     @property
     def graphs(self) -> str:
         """Whether F and R are replayed as CUDA graphs, in words."""
-        if self.device.type != "cuda":
-            return "off: no CUDA device"
-        refused = self._replayed_maps.refused or self._replayed_logits.refused
+        refused = next((r.refused for r in self.replayed.values() if r.refused), "" if self.replayed else "no CUDA device")
         return f"off: {refused}" if refused else "on"
 
 
