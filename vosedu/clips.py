@@ -92,6 +92,7 @@ class VideoClips:
         return len(self.items)
 
     def key(self, index: int) -> str:
+        """Of the collection, the video and the object."""
         sequence, _, i = self.items[index]
         return f"{self.name}-{sequence.name}-{i}"
 
@@ -107,9 +108,11 @@ class VideoClips:
         return [k for k in annotated(sequence) if k > first] or [first]
 
     def reference(self, index: int) -> Shot:
+        """The frame in which the object's mask is given."""
         return self.shot(index, self.items[index][1])
 
     def draw(self, index: int, rng: np.random.Generator) -> Shot:
+        """One of the labelled frames that `later` lists."""
         return self.shot(index, int(rng.choice(self.later(index))))
 
 
@@ -128,6 +131,7 @@ class RenderedClips(VideoClips):
         ]
 
     def key(self, index: int) -> str:
+        """As `VideoClips.key`, and of the reference frame, for here an object has several."""
         return f"{super().key(index)}-{self.items[index][1]}"
 
     def later(self, index: int) -> list[int]:
@@ -136,6 +140,7 @@ class RenderedClips(VideoClips):
         return [k for k in annotated(sequence) if k != reference] or [reference]
 
     def draw(self, index: int, rng: np.random.Generator) -> Shot:
+        """As `VideoClips.draw`, with other light and colours, and as cameras blur and code it."""
         shot = super().draw(index, rng)
         frame, mask = shot.frame.astype(np.float32) / 255, shot.mask.astype(np.float32)
         if rng.random() < 0.3:
@@ -276,10 +281,12 @@ class StillClips:
         return len(self.items)
 
     def key(self, index: int) -> str:
+        """Of the collection, the photograph and the target in it."""
         n, k = self.items[index]
         return f"{self.name}-{self.photographs[n][0].stem}-{k}"
 
     def reference(self, index: int) -> Shot:
+        """The photograph; in a part of them the target is half hidden."""
         shot, rng = self._still(index), np.random.default_rng((*self.items[index], 1))
         if rng.random() < HIDDEN:
             for _ in range(10):
@@ -309,6 +316,7 @@ class StillClips:
         return shot if shot.mask.any() else fit(Shot(image, mask), self.size)
 
     def draw(self, index: int, rng: np.random.Generator) -> Shot:
+        """The photograph after an invented motion of camera and target, of distractors, and of the light."""
         shot = self._still(index)
         frame, mask = shot.frame.astype(np.float32) / 255, shot.mask.astype(np.float32)
         if rng.random() < 0.15:

@@ -56,6 +56,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, 64, H, W) -> the same shape."""
         h = self.conv1x1(x)
         return F.relu(h + self.bblock(h))
 
@@ -68,6 +69,7 @@ class ChannelAttention(nn.Module):
         self.convreluconv = nn.Sequential(_conv(2 * WIDTH, WIDTH, 1), nn.ReLU(), _conv(WIDTH, WIDTH, 1))
 
     def forward(self, deeper: Tensor, shallower: Tensor) -> Tensor:
+        """Two maps (N, 64, …) -> the size of the shallower: its weighted channels plus the enlarged deeper map."""
         averages = torch.cat([shallower.mean((2, 3), True), deeper.mean((2, 3), True)], dim=1)
         return shallower * torch.sigmoid(self.convreluconv(averages)) + _resize(deeper, shallower)
 

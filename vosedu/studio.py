@@ -120,6 +120,7 @@ class Painter(anywidget.AnyWidget):
 
     @property
     def labels(self) -> np.ndarray:
+        """uint8 (H, W): the ids as painted so far. Setting them forgets the strokes."""
         return rasterise(self.strokes, self._base)
 
     @labels.setter

@@ -163,6 +163,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
     """Batch normalisation by the statistics of all processes' batches; PyTorch's own SyncBatchNorm is for GPUs alone."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) of this process -> the same, normalised over the batches of all."""
         if not self.training or dist.get_world_size() == 1:
             return super().forward(x)
         count = torch.tensor([x.numel() / x.shape[1]], dtype=x.dtype, device=x.device)
