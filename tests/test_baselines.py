@@ -1,15 +1,19 @@
 """The Base net of Table 1: shapes, training, several and late objects, fine-tuning."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 import torch
 from conftest import moving_disk
 from test_training import TINY, Disks
 
-from vosedu import baselines, metrics, weights
+from vosedu import baselines, datasets, metrics, weights
 from vosedu.errors import InputError
+from vosedu.evaluation import to_size
 from vosedu.segmenter import Segmenter
 from vosedu.training import Recipe, train
+from vosedu.video import FrameSource
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +63,15 @@ def test_fine_tuning_fits_the_first_frame(trained, monkeypatch):
         scores.append(metrics.jaccard(video.step(frames[0]).numpy(), labels[0]))
     assert scores[1] > scores[0]
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
+
+
+def test_the_bundled_net_finds_a_target(segmenter):
+    scene = datasets.scene("tumble")
+    frames = [frame for _, frame in islice(FrameSource(scene.frames, 240), 10)]
+    size = frames[0].shape[:2]
+    net = baselines.load_base_net(weights.BUNDLED_BASE, segmenter.backbone.channels)
+    video = baselines.BaseSegmenter(segmenter, net).start(frames[0], to_size(scene.labels(0), size))
+    assert metrics.jaccard(video.step(frames[9]).numpy(), to_size(scene.labels(9), size)) > 0.8
 
 
 def test_another_file_is_refused(tmp_path):

@@ -188,6 +188,9 @@ def test_train_then_table1(davis, tmp_path, monkeypatch, capsys):
     assert f"{saved['D-only']['J']['mean']:.3f}" in printed and 0 <= saved["Base net"]["J"]["mean"] <= 1
     assert main(table) == 0 and capsys.readouterr().out == printed
     assert main([*table, "--rows", "Ours"]) == 0 and len(capsys.readouterr().out.splitlines()) == 2
+    assert main([*table[:6], *QUICK, "--out", str(tmp_path / "t2"), "--rows", "Base net"]) == 0  # with the bundled one
+    assert main([*table[:8], *QUICK, "--out", str(tmp_path / "t3"), "--fine-tuned"]) == 2
+    assert "--base" in capsys.readouterr().err
     assert main([*table, "--rows", "Theirs"]) == 2 and "no row 'Theirs'" in capsys.readouterr().err
     assert main([*train, "--out", str(tmp_path / "r"), "--seed", "1"]) == 2
     assert "begun with seed 0" in capsys.readouterr().err

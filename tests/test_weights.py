@@ -105,3 +105,6 @@ def test_bundled_file_is_small_and_names_its_recipe():
     assert weights.BUNDLED.stat().st_size < 12e6
     _, metadata = weights.read_state(weights.BUNDLED)
     assert metadata["backbone"] == "compact" and metadata["recipe"]
+    assert weights.BUNDLED_BASE.stat().st_size < 4e6
+    _, metadata = weights.read_state(weights.BUNDLED_BASE)
+    assert metadata["backbone"] == "compact" and metadata["recipe"]

@@ -24,7 +24,7 @@ from .flags import add_engine_flags, announce, check_flags, from_run, make_segme
 from .runs import segment_video
 from .segmenter import Segmenter, Video, pick_device
 from .video import FrameSource, OverlayWriter, check_first_mask, contact_sheet, overlay, read_mask
-from .weights import load_pretrained, part, save, weight_files
+from .weights import BUNDLED_BASE, load_pretrained, part, save, weight_files
 
 
 def _stages(stages: dict[str, float]) -> str:
@@ -174,15 +174,19 @@ def table1(args: argparse.Namespace) -> int:
     alone.refinement, alone.config = None, replace(best, cg_update=0)
     rows = {"D-only": alone, "Ours - no update": _with(segmenter, replace(best, cg_update=0)), "Ours": segmenter,
             "Ours (fast)": _with(segmenter, fast)}
-    if args.base:
-        net = baselines.load_base_net(args.base, segmenter.backbone.channels)
+    base = args.base or (BUNDLED_BASE if args.backbone == "compact" and not args.weights else None)
+    if args.fine_tuned and not base:
+        raise InputError("--fine-tuned needs a Base net for these weights: give it with --base")
+    if base:
+        net = baselines.load_base_net(base, segmenter.backbone.channels)
         tuned = {"Base net + F-T": baselines.BaseSegmenter(segmenter, net, fine_tune=True)} if args.fine_tuned else {}
         rows = {"Base net": baselines.BaseSegmenter(segmenter, net), **tuned, **rows}
     if args.rows:
         chosen = args.rows.split(",")
         unknown = [row for row in chosen if row not in rows]
         if unknown:
-            raise InputError(f"no row '{unknown[0]}' in the table: choose of {', '.join(rows)}; Base net needs --base")
+            raise InputError(f"no row '{unknown[0]}' in the table: choose of {', '.join(rows)}; Base net with other "
+                             "weights than the bundled ones needs --base, and Base net + F-T --fine-tuned")
         rows = {row: engine for row, engine in rows.items() if row in chosen}
     announce(segmenter, args)
     frames, results = {s.name: len(s.frame_names) for s in sequences}, {}
@@ -190,8 +194,8 @@ def table1(args: argparse.Namespace) -> int:
     with tqdm(total=sum(frames.values()) * len(rows), unit="frame", disable=args.quiet, file=sys.stderr) as bar:
         for row, engine in rows.items():
             folder, scorers, seconds = args.out / row.replace(" ", "-"), {}, 0.0
-            claim(make_folder(folder), {"dataset": args.dataset, "row": row, **settings_of(args, segmenter),
-                                         **(asdict(engine.config) if isinstance(engine, Segmenter) else {})})
+            own = asdict(engine.config) if isinstance(engine, Segmenter) else {"base": runs.digest([base])}
+            claim(make_folder(folder), {"dataset": args.dataset, "row": row, **settings_of(args, segmenter), **own})
             for sequence in sequences:
                 bar.set_description(f"{row}, {sequence.name}")
                 scorers[sequence.name], took = resumable_sequence(
@@ -396,9 +400,10 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("dataset", help=", ".join(datasets.NAMES))
     p.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="where the data set lies")
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="masks and scores; run again to resume")
-    p.add_argument("--base", type=Path, metavar="FILE", help="Base net of `vosedu train --base-net`, for its rows")
+    p.add_argument("--base", type=Path, metavar="FILE", help="Base net of `vosedu train --base-net`, for its rows (default: "
+                   "the bundled one, with the bundled weights)")
     p.add_argument("--rows", metavar="A,B", help="only these rows, by the names in the table")
-    p.add_argument("--fine-tuned", action="store_true", help="with --base: also Base net + F-T, minutes an object on a CPU")
+    p.add_argument("--fine-tuned", action="store_true", help="also Base net + F-T, minutes an object on a CPU")
     p.add_argument("--sequences", metavar="A,B", help="only these")
     p.add_argument("--split", default="val", help="default val")
     p.add_argument("--quiet", action="store_true", help="no progress bar")

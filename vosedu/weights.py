@@ -20,6 +20,8 @@ from .files import write_bytes
 from .refinement import Refinement
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "weights" / "compact.safetensors"
+BUNDLED_BASE = BUNDLED.with_name("compact-base.safetensors")
+"""Table 1's Base net on the features of `BUNDLED`."""
 
 State = dict[str, Tensor]
 
