@@ -184,6 +184,13 @@ def build(backbone: str, device: str, autocast: bool = False) -> Segmenter:
     return Segmenter(network, refinement, config=PAPER, device=device, autocast=autocast)
 
 
+def launching(segmenter: Segmenter) -> Segmenter:
+    """The same without CUDA graphs."""
+    plain = copy.copy(segmenter)
+    plain.replayed = {}
+    return plain
+
+
 def pictures(size: tuple[int, int], count: int = 8) -> list[np.ndarray]:
     """Frames of a bundled scene at `size` (H, W)."""
     frames = islice(FrameSource(datasets.scene("huddle").frames), count)
@@ -204,7 +211,8 @@ def begin(segmenter: Segmenter, config: Config, size: tuple[int, int], objects: 
     engine, frames = copy.copy(segmenter), pictures(size)
     engine.config = replace(config, samples=2)  # what a first frame costs is measured elsewhere
     video = engine.start(frames[0], disks(size, objects))
-    video.step(frames[1])
+    for frame in frames[1 : 4 if segmenter.replayed else 2]:  # recordings are made on the second
+        video.step(frame)
     with torch.inference_mode():
         projected, normal, _ = video.memory.samples()
         sample = projected[:, 0].clone(), type(normal)(*(part[:, 0].clone() for part in normal))
@@ -254,33 +262,36 @@ def frame_rates(clock: Clock, segmenter: Segmenter, quick: bool, budget: float, 
     return found
 
 
-def networks(clock: Clock, segmenter: Segmenter, size: tuple[int, int], repeats: int) -> dict:
-    """(f) Achieved FLOP/s of F and R on one image of `size` with one object."""
+def passes(segmenter: Segmenter, size: tuple[int, int]) -> dict[str, Callable[[Segmenter], object]]:
+    """F and R on one image of `size` with one object, for whichever segmenter is given."""
     frame = pictures(size, 1)[0][None]
     features = segmenter.features(frame)
-    scores = torch.randn(1, *features[TARGET_DEPTH].shape[-2:], device=clock.device)
-    calls = {"F": lambda: segmenter.features(frame), "R": lambda: segmenter.logits(features, scores, size)}
+    scores = torch.randn(1, *features[TARGET_DEPTH].shape[-2:], device=segmenter.device)
+    return {"F": lambda s: s.features(frame), "R": lambda s: s.logits(features, scores, size)}
+
+
+def networks(clock: Clock, segmenter: Segmenter, size: tuple[int, int], repeats: int) -> dict:
+    """(f) Achieved FLOP/s of F and R on one image of `size` with one object."""
     found = {}
-    for name, call in calls.items():
+    for name, call in passes(segmenter, size).items():
         with FlopCounterMode(display=False) as counter:
-            call()
-        seconds = statistics.median(clock.in_turn(repeats, call=call)["call"])
+            call(launching(segmenter))
+        for _ in range(2):  # CUDA graphs are replayed from the third call on
+            call(segmenter)
+        seconds = statistics.median(clock.in_turn(repeats, call=partial(call, segmenter))["call"])
         found[name] = {"FLOP": counter.get_total_flops(), "seconds": seconds, "FLOP/s": counter.get_total_flops() / seconds}
     return found
 
 
 def shortcuts(clock: Clock, backbone: str, size: tuple[int, int], repeats: int) -> dict:
     """How many times faster F and R are in bfloat16 than in float32, and on CUDA replayed than launched, in turn."""
-    frame, found = pictures(size, 1)[0][None], {"bfloat16": {}, "CUDA graphs": {}}
     segmenter = build(backbone, str(clock.device))
     low = segmenter if clock.device.type == "mps" else build(backbone, str(clock.device), autocast=True)
-    plain = copy.copy(segmenter)
-    plain.replayed = {}
-    features = segmenter.features(frame)
-    scores = torch.randn(1, *features[TARGET_DEPTH].shape[-2:], device=clock.device)
-    for name, call in {"F": lambda s: s.features(frame), "R": lambda s: s.logits(features, scores, size)}.items():
-        calls = {kind: partial(call, s) for kind, s in (("float32", segmenter), ("bfloat16", low), ("launched", plain))}
-        for warm in 3 * [*calls.values()]:  # replayed from the third on
+    kinds = {"float32": segmenter, "bfloat16": low, "launched": launching(segmenter)}
+    found = {"bfloat16": {}, "CUDA graphs": {}}
+    for name, call in passes(segmenter, size).items():
+        calls = {kind: partial(call, s) for kind, s in kinds.items()}
+        for warm in 3 * [*calls.values()]:
             warm()
         times = clock.in_turn(repeats, **calls)
         found["bfloat16"][name] = ratios(times["float32"], times["bfloat16"])
@@ -302,11 +313,11 @@ def live_learning(clock: Clock, segmenter: Segmenter, repeats: int) -> dict:
     size = SIZES["240p"]
     frame, mask = pictures(size, 1)[0], disks(size, 1)
 
-    def passes() -> None:
+    def twenty() -> None:
         for _ in range(PAPER.samples):
             segmenter.features(frame[None])
 
-    seconds = clock.in_turn(repeats, passes=passes, learning=lambda: segmenter.start(frame, mask))
+    seconds = clock.in_turn(repeats, passes=twenty, learning=lambda: segmenter.start(frame, mask))
     return {"seconds": seconds, "ratio": ratios(seconds["learning"], seconds["passes"])}
 
 
