@@ -58,6 +58,8 @@ def test_replays_are_timed_against_launches(small, monkeypatch):
     assert {name: sorted(row) for name, row in found.items() if name != "graphs"} == {
         "bfloat16": ["F", "R"], "CUDA graphs": ["F", "R"]}
     assert bench.shortcut_lines(found)[1].startswith("CUDA graphs on: F ")
+    none = {"bfloat16": {}, "CUDA graphs": {}, "graphs": "off: no CUDA device"}  # as on MPS
+    assert bench.shortcut_lines(none) == ["bfloat16 (--autocast): not on this device", "CUDA graphs off: no CUDA device"]
 
 
 def test_a_full_memory_is_what_frames_are_timed_with(small):

@@ -286,26 +286,29 @@ def networks(clock: Clock, segmenter: Segmenter, size: tuple[int, int], repeats:
 def shortcuts(clock: Clock, backbone: str, size: tuple[int, int], repeats: int) -> dict:
     """How many times faster F and R are in bfloat16 than in float32, and on CUDA replayed than launched, in turn."""
     segmenter = build(backbone, str(clock.device))
-    low = segmenter if clock.device.type == "mps" else build(backbone, str(clock.device), autocast=True)
-    kinds = {"float32": segmenter, "bfloat16": low, "launched": launching(segmenter)}
-    found = {"bfloat16": {}, "CUDA graphs": {}}
+    kinds, found = {"float32": segmenter}, {"bfloat16": {}, "CUDA graphs": {}}
+    if clock.device.type != "mps":
+        kinds["bfloat16"] = build(backbone, str(clock.device), autocast=True)
+    if segmenter.replayed:
+        kinds["launched"] = launching(segmenter)
     for name, call in passes(segmenter, size).items():
         calls = {kind: partial(call, s) for kind, s in kinds.items()}
         for warm in 3 * [*calls.values()]:
             warm()
         times = clock.in_turn(repeats, **calls)
-        found["bfloat16"][name] = ratios(times["float32"], times["bfloat16"])
-        if segmenter.replayed:
+        if "bfloat16" in kinds:
+            found["bfloat16"][name] = ratios(times["float32"], times["bfloat16"])
+        if "launched" in kinds:
             found["CUDA graphs"][name] = ratios(times["launched"], times["float32"])
     return {**found, "graphs": segmenter.graphs}
 
 
 def shortcut_lines(found: dict) -> list[str]:
     """`shortcuts` in words."""
-    rows = {"bfloat16 (--autocast)": found["bfloat16"], f"CUDA graphs {found['graphs']}": found["CUDA graphs"]}
-    times = {what: ", ".join(f"{name} {r['median']:.2f} times as fast ({r['least']:.2f} to {r['greatest']:.2f})"
-                             for name, r in row.items()) for what, row in rows.items()}
-    return [f"{what}: {text}" if text else what for what, text in times.items()]
+    low, replayed = (", ".join(f"{name} {r['median']:.2f} times as fast ({r['least']:.2f} to {r['greatest']:.2f})"
+                               for name, r in found[kind].items()) for kind in ("bfloat16", "CUDA graphs"))
+    return [f"bfloat16 (--autocast): {low or 'not on this device'}",
+            f"CUDA graphs {found['graphs']}" + (f": {replayed}" if replayed else "")]
 
 
 def live_learning(clock: Clock, segmenter: Segmenter, repeats: int) -> dict:

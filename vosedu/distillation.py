@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from .clips import recolour
-from .errors import InputError
+from .errors import InputError, reading_checkpoint
 from .features import Backbone, build_backbone
 from .files import write_bytes
 from .training import add_row, serialise
@@ -155,12 +155,8 @@ def distill(
     run = Distillation(teacher, steps, seed=seed)
     checkpoint, log = out / "distillation.pt", out / "distillation.csv"
     if checkpoint.exists():
-        try:
+        with reading_checkpoint(checkpoint):
             run.load(torch.load(checkpoint, weights_only=True))
-        except InputError:
-            raise
-        except Exception as error:  # torch.load has no error type of its own
-            raise InputError(f"{checkpoint} cannot be read ({type(error).__name__}): delete it to begin again") from None
         if bar is not None:
             bar.update(run.step)
     total, counted, began = torch.zeros(len(DEPTHS)), 0, time.monotonic()

@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -22,6 +23,17 @@ def file_error(error: OSError) -> InputError:
         return InputError(f"cannot write to {where} ({error.strerror}): free some space or choose another --out, then run "
                           "the same command again")
     return InputError(f"{where}: {error.strerror or error}: check the path and its permissions")
+
+
+@contextmanager
+def reading_checkpoint(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged checkpoint of a training raises into one line; `torch.load` has no error type of its own."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path} cannot be read ({type(error).__name__}): delete it to begin again") from None
 
 
 SHORT_SIDES = (1440, 1080, 720, 480, 360, 240, 120)

@@ -170,9 +170,10 @@ class Segmenter:
         self.refinement = refinement and fold_batchnorm(refinement).to(self.device, memory_format=layout)
         self.readout = readout or READOUT
         self.config, self.autocast = config, autocast
-        for module in (*self.backbone.modules(), *(self.refinement.modules() if self.refinement else ())):
-            if autocast and isinstance(module, nn.Conv2d):
-                module.to(torch.bfloat16)  # once, in place of in every frame
+        if autocast:  # convolutions are cast once, in place of in every frame
+            for module in nn.ModuleList(filter(None, (self.backbone, self.refinement))).modules():
+                if isinstance(module, nn.Conv2d):
+                    module.to(torch.bfloat16)
         self.replayed: dict[str, Replayed] = {}
         if self.device.type == "cuda":
             self.replayed = {"F": Replayed(self._maps), "R": Replayed(self._refine)}

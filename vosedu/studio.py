@@ -120,7 +120,11 @@ class Painter(anywidget.AnyWidget):
 
     @property
     def labels(self) -> np.ndarray:
-        """uint8 (H, W): the ids as painted so far. Setting them forgets the strokes."""
+        """uint8 (H, W): the ids as painted so far. Setting them forgets the strokes.
+
+        Raises:
+            InputError: what is set has another size than the frame.
+        """
         return rasterise(self.strokes, self._base)
 
     @labels.setter

@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from .clips import VOID, Clips
-from .errors import InputError
+from .errors import InputError, reading_checkpoint
 from .features import TARGET_DEPTH, Backbone, resnet
 from .files import atomic, sweep, write_bytes
 from .metrics import jaccard
@@ -240,11 +240,9 @@ class Training:
             self._load()
 
     def _load(self) -> None:
-        try:
+        with reading_checkpoint(self.checkpoint):
             state = torch.load(self.checkpoint, map_location=self.segmenter.device, weights_only=True)
             state["network"], state["optimiser"], state["recipe"].keys(), int(state["step"])
-        except Exception as error:  # torch.load has no error type of its own
-            raise InputError(f"{self.checkpoint} cannot be read ({type(error).__name__}): delete it to begin again") from None
         if state["recipe"] != asdict(self.recipe):
             k = next(k for k, v in asdict(self.recipe).items() if state["recipe"].get(k) != v)
             raise InputError(f"{self.checkpoint} was begun with {k} {state['recipe'].get(k)}, and this run has "
