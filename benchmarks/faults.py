@@ -3,7 +3,7 @@
     python -m benchmarks.faults                  # all of it: a quarter to half an hour on two cores
     python -m benchmarks.faults --quick          # the part that the tests run, under a minute
 
-From the repository's root. Commands run as `vosedu.cli.main` in processes of their own, on clips of 64x64 pixels. Exit
+From the repository's root. Commands run as `vosedu.commands.main` in processes of their own, on clips of 64x64 pixels. Exit
 status 1 if anything was lost; what docs/robustness.md promises is what is checked here.
 """
 
@@ -28,9 +28,10 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
-from vosedu import datasets, files, runs, weights
-from vosedu.cli import main
-from vosedu.video import read_image, read_mask, write_mask
+from vosedu import pipeline, weights
+from vosedu.commands import main
+from vosedu.files import datasets, whole
+from vosedu.files.images import read_image, read_mask, write_mask
 
 from .fuzz import PROCESSES, Tally, disks, fuzz
 
@@ -115,8 +116,8 @@ class Segmenting:
             if path.suffix == ".png" and not path.name.startswith("."):
                 now[path.name] = path.stat().st_mtime_ns
                 tally.check(path.read_bytes() == (reference / "m" / path.name).read_bytes(), f"mask {path.name} differs")
-            elif path.name == runs.NOTES:
-                if runs.read_notes(path)["finished"]:
+            elif path.name == pipeline.NOTES:
+                if pipeline.read_notes(path)["finished"]:
                     kept = self.frames  # and the checkpoint is removed, or about to be
             elif path.name == "checkpoint.safetensors":
                 with safe_open(path, framework="pt") as file:
@@ -154,7 +155,7 @@ class Evaluating:
         for path in (out / "r").rglob("*") if (out / "r").is_dir() else ():
             if path.is_file() and not path.name.startswith(".vosedu-"):
                 if path.suffix == ".json":
-                    now[str(path)] = files.read_json(path)
+                    now[str(path)] = whole.read_json(path)
                 else:
                     same = path.read_bytes() == (reference / path.relative_to(out)).read_bytes()
                     tally.check(same, f"{path.name} differs")

@@ -17,12 +17,16 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from vosedu import datasets, download, evaluation, files, runs, weights
-from vosedu.cli import main
+from vosedu import pipeline, weights
+from vosedu.commands import main
 from vosedu.errors import InputError
+from vosedu.evaluation import scoring
 from vosedu.features import build_backbone
+from vosedu.files import datasets, download, whole
+from vosedu.files.films import OverlayWriter
+from vosedu.files.frames import FrameSource
+from vosedu.files.images import check_first_mask, read_image, read_mask
 from vosedu.segmenter import Segmenter
-from vosedu.video import FrameSource, OverlayWriter, check_first_mask, read_image, read_mask
 
 METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 PROCESSES = multiprocessing.get_context(METHOD)
@@ -139,7 +143,7 @@ def fuzz_targets(home: Path) -> dict[str, tuple[str, bytes, Callable, Callable]]
     tensors = {f"refinement.{k}": torch.arange(40.0).reshape(5, 8) for k in "abc"}
     save_file(tensors, folder / "w.safetensors", {"backbone": "compact", "readout": "[1, 2]"})
     torch.save(tensors, folder / "w.pth")
-    notes = files.read_json(home / "segment-whole" / "m" / runs.NOTES) | {"input": str(home / "gone")}
+    notes = whole.read_json(home / "segment-whole" / "m" / pipeline.NOTES) | {"input": str(home / "gone")}
     sequence = datasets.load("davis2017", home)[0]
     scores = (home / "evaluate-whole" / "r" / f"{sequence.name}.json").read_bytes()
     settings = (home / "evaluate-whole" / "r" / "settings.json").read_bytes()
@@ -172,16 +176,16 @@ def fuzz_targets(home: Path) -> dict[str, tuple[str, bytes, Callable, Callable]]
         check_first_mask(read_mask(path), path)
 
     def resume(path: Path) -> None:
-        runs.Checkpoint(path.parent).load(segmenter, clip)
+        pipeline.Checkpoint(path.parent).load(segmenter, clip)
 
     def restore(path: Path) -> None:
-        evaluation.resumable_sequence(None, sequence, path.parent, None, 0)
+        scoring.resumable_sequence(None, sequence, path.parent, None, 0)
 
     def begin(path: Path) -> None:
-        runs.elsewhere(runs.begin(path.parent, notes, clip), notes)
+        pipeline.elsewhere(pipeline.begin(path.parent, notes, clip), notes)
 
     def claim(path: Path) -> None:
-        evaluation.claim(path.parent, json.loads(settings))
+        scoring.claim(path.parent, json.loads(settings))
 
     def ytvos(path: Path) -> None:
         for part in ("JPEGImages", "Annotations"):

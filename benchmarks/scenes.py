@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vosedu import datasets
-from vosedu.metrics import jaccard
-from vosedu.video import read_mask
+from vosedu.evaluation.metrics import jaccard
+from vosedu.files import datasets
+from vosedu.files.images import read_mask
 
 CELL = 16
 

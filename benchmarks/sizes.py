@@ -14,10 +14,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vosedu import Segmenter, datasets
-from vosedu.evaluation import run_sequence, to_size
-from vosedu.metrics import report
-from vosedu.video import image_files, read_image, write_mask
+from vosedu import Segmenter
+from vosedu.evaluation.metrics import report
+from vosedu.evaluation.scoring import run_sequence
+from vosedu.files import datasets
+from vosedu.files.images import image_files, read_image, to_size, write_mask
 
 
 def shrunk(scene: datasets.Sequence, size: tuple[int, int], cut: slice, folder: Path) -> datasets.Sequence:

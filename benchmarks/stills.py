@@ -18,12 +18,14 @@ import cv2
 import numpy as np
 import torch
 
-from vosedu import BEST, PAPER, Config, augmentation, metrics
-from vosedu.clips import annotated_stills
+from vosedu import BEST, PAPER, Config, augmentation
+from vosedu.evaluation import metrics
 from vosedu.features import TARGET_DEPTH, fold_batchnorm
+from vosedu.files.images import read_image
+from vosedu.loss import normal_form, pixel_weights
 from vosedu.memory import initial_gamma
-from vosedu.target_model import learn, normal_form, pixel_weights
-from vosedu.video import read_image
+from vosedu.target_model import learn
+from vosedu.training.stills import annotated_stills
 from vosedu.weights import load_pretrained
 
 VARIANTS = {

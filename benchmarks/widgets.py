@@ -13,22 +13,20 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from vosedu import BEST, Segmenter, datasets
-from vosedu.doctor import machine, versions
-from vosedu.evaluation import to_size
+from vosedu import BEST, Segmenter
+from vosedu.device import machine, versions
 from vosedu.features import TARGET_DEPTH
-from vosedu.video import FrameSource, overlay
-from vosedu.widgets import (
-    BlobBench,
-    CurveReader,
-    DepthBench,
-    MemoryStrip,
-    Microscope,
-    Player,
-    Probe,
-    Relearner,
-    WarpBench,
-)
+from vosedu.files import datasets
+from vosedu.files.frames import FrameSource
+from vosedu.files.images import overlay, to_size
+from vosedu.teaching.augmentation import WarpBench
+from vosedu.teaching.evaluation import CurveReader
+from vosedu.teaching.features import Probe
+from vosedu.teaching.gauss_newton_cg import Microscope
+from vosedu.teaching.inference_and_updating import MemoryStrip
+from vosedu.teaching.player import Player
+from vosedu.teaching.refinement import BlobBench, DepthBench
+from vosedu.teaching.weighted_l2_loss import Relearner
 
 
 def milliseconds(slider, values: list, repeat: int = 3) -> list[float]:

@@ -8,12 +8,15 @@ import torch
 from conftest import moving_disk
 from test_training import TINY, Disks
 
-from vosedu import baselines, datasets, metrics, weights
+from vosedu import weights
 from vosedu.errors import InputError
-from vosedu.evaluation import to_size
+from vosedu.evaluation import metrics
+from vosedu.files import datasets
+from vosedu.files.frames import FrameSource
+from vosedu.files.images import to_size
 from vosedu.segmenter import Segmenter
-from vosedu.training import Recipe, train
-from vosedu.video import FrameSource
+from vosedu.training import baselines
+from vosedu.training.offline import Recipe, train
 
 
 @pytest.fixture(scope="module")

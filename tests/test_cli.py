@@ -10,11 +10,11 @@ from conftest import moving_disk
 from PIL import Image
 from test_video import save_frames
 
-from vosedu import datasets
-from vosedu.baselines import load_base_net
-from vosedu.cli import main
-from vosedu.metrics import jaccard
-from vosedu.video import read_mask, write_mask
+from vosedu.commands import main
+from vosedu.evaluation.metrics import jaccard
+from vosedu.files import datasets
+from vosedu.files.images import read_mask, write_mask
+from vosedu.training.baselines import load_base_net
 from vosedu.weights import load_pretrained
 
 QUICK = ["--samples", "4", "--gn-steps", "2", "--short-side", "0", "--quiet", "--device", "cpu"]

@@ -8,11 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from vosedu import datasets
-from vosedu.clips import VOID, RenderedClips, Shot, StillClips, VideoClips, annotated_stills, bend, fit, motion, together
 from vosedu.errors import InputError
-from vosedu.metrics import jaccard
-from vosedu.video import write_mask
+from vosedu.evaluation.metrics import jaccard
+from vosedu.files import datasets
+from vosedu.files.images import write_mask
+from vosedu.training.clips import VOID, RenderedClips, Shot, VideoClips, fit
+from vosedu.training.effects import bend, motion
+from vosedu.training.stills import StillClips, annotated_stills, together
 
 SIZE = (64, 112)
 
@@ -158,7 +160,7 @@ def test_the_rim_of_a_rough_outline_is_void(stills):
 
 
 def test_some_references_hide_a_part_of_the_target(stills, monkeypatch):
-    monkeypatch.setattr("vosedu.clips.HIDDEN", 1.0)
+    monkeypatch.setattr("vosedu.training.stills.HIDDEN", 1.0)
     clips = StillClips(stills, SIZE)
     shares = [clips.reference(i).mask.sum() / clips._still(i).mask.sum() for i in range(3)]
     assert any(0.3 < share < 0.8 for share in shares) and all(share <= 1 for share in shares)

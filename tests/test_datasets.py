@@ -8,9 +8,9 @@ from conftest import moving_disk
 from PIL import Image
 from test_video import save_frames
 
-from vosedu import datasets
 from vosedu.errors import InputError
-from vosedu.video import write_mask
+from vosedu.files import datasets
+from vosedu.files.images import write_mask
 
 
 def make(root, name="a", resolution="480p", objects=2, frames=4):

@@ -5,10 +5,10 @@ import pytest
 import torch
 from test_video import save_frames
 
-from vosedu.cli import main
-from vosedu.distillation import Distillation, random_crop
+from vosedu.commands import main
 from vosedu.features import build_backbone
-from vosedu.training import add_row
+from vosedu.training.curves import add_row
+from vosedu.training.distillation import Distillation, random_crop
 from vosedu.weights import load_pretrained
 
 

@@ -11,10 +11,10 @@ import pytest
 from conftest import moving_disk
 from PIL import Image
 
-from vosedu import datasets, download
-from vosedu.cli import main
-from vosedu.download import ARCHIVES, Archive, fetch
+from vosedu.commands import main
 from vosedu.errors import InputError
+from vosedu.files import datasets, download
+from vosedu.files.download import ARCHIVES, Archive, fetch
 
 
 def archive(sequences=2, extra=(), lead="DAVIS/"):

@@ -6,9 +6,9 @@ import pytest
 import torch
 from conftest import moving_disk
 
-from vosedu import Segmenter, graphs
+from vosedu import Segmenter, cuda_graphs
+from vosedu.cuda_graphs import Replayed
 from vosedu.features import build_backbone, fold_batchnorm
-from vosedu.graphs import Replayed
 from vosedu.refinement import Refinement
 
 
@@ -19,7 +19,7 @@ def double(*tensors, plus=0):
 
 
 def like_cuda(function, *tensors, **rest):
-    """As `graphs.record` does it: a pass of warming up, one that is recorded, and replays in the same memory."""
+    """As `cuda_graphs.record` does it: a pass of warming up, one that is recorded, and replays in the same memory."""
     inputs = [x.clone() for x in tensors]
     function(*inputs, **rest)
     outputs = function(*inputs, **rest)
@@ -60,7 +60,7 @@ def test_shapes_layouts_and_keywords_have_recordings_of_their_own():
     for size in range(1, 8):
         for _ in range(2):
             replayed(torch.zeros(size))
-    assert len(replayed._recordings) == graphs.KEPT
+    assert len(replayed._recordings) == cuda_graphs.KEPT
 
 
 def test_a_segmenter_by_recordings_gives_the_same_masks(random_segmenter):

@@ -13,9 +13,11 @@ from conftest import moving_disk
 from PIL import Image
 from test_video import save_frames
 
-from vosedu.cli import main
+from vosedu.commands import main
 from vosedu.errors import InputError
-from vosedu.video import MAX_PIXELS, FrameSource, OverlayWriter, natural_key, read_image, read_mask, write_mask
+from vosedu.files.films import OverlayWriter
+from vosedu.files.frames import FrameSource
+from vosedu.files.images import MAX_PIXELS, natural_key, read_image, read_mask, write_mask
 from vosedu.weights import load_pretrained
 
 QUICK = ["--preset", "fast", "--samples", "3", "--gn-steps", "2", "--short-side", "0", "--quiet", "--device", "cpu"]

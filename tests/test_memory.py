@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vosedu.loss import NormalForm
 from vosedu.memory import Memory, initial_gamma
-from vosedu.target_model import NormalForm
 
 
 def form(n, *lead, value=0.0):

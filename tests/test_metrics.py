@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vosedu.metrics import SequenceScorer, boundary, boundary_f, jaccard, overall_g, report, summarise
+from vosedu.evaluation.metrics import SequenceScorer, boundary, boundary_f, jaccard, overall_g, report, summarise
 
 
 def box(rows, columns, size=(100, 100)):

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from vosedu.device import pick_device
 from vosedu.errors import InputError
-from vosedu.segmenter import Segmenter, pick_device
+from vosedu.segmenter import Segmenter
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "vosedu").glob("*.py"))

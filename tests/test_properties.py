@@ -9,12 +9,13 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from vosedu.aggregation import aggregate
 from vosedu.config import BEST, FAST, PAPER
+from vosedu.evaluation.metrics import boundary_f, jaccard
+from vosedu.loss import normal_form, pixel_weights
 from vosedu.memory import Memory, initial_gamma
-from vosedu.metrics import boundary_f, jaccard
-from vosedu.segmenter import aggregate
 from vosedu.solver import conjugate_gradient
-from vosedu.target_model import learn, normal_form, pixel_weights, update
+from vosedu.target_model import learn, update
 
 FRAME_KINDS = ("noise", "constant", "black", "white", "checks")
 MASK_KINDS = ("all", "none", "one pixel", "column", "noise")

@@ -11,11 +11,14 @@ import torch
 from conftest import moving_disk
 from test_video import save_frames
 
-from vosedu import runs
-from vosedu.cli import main
+from vosedu import pipeline
+from vosedu import weights as weights_module
+from vosedu.commands import main
 from vosedu.config import BEST
+from vosedu.files import whole
+from vosedu.files.films import OverlayWriter
+from vosedu.files.images import read_mask, write_mask
 from vosedu.segmenter import Segmenter, Video
-from vosedu.video import OverlayWriter, read_mask, write_mask
 
 QUICK = ["--preset", "fast", "--samples", "4", "--update-every", "3", "--short-side", "0", "--quiet", "--device", "cpu"]
 """BEST finds nothing in frames as small as these; comparing empty masks would prove little."""
@@ -36,7 +39,7 @@ def segment(clip, name, *more):
 
 
 def content(folder):
-    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != runs.NOTES}
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != pipeline.NOTES}
 
 
 def cut_at(monkeypatch, frame, how):
@@ -104,7 +107,7 @@ def test_a_run_that_was_cut_off_goes_on(clip, monkeypatch, frame):
     for ending in (".mp4", "-sheet.png"):
         assert (clip / f"cut{ending}").read_bytes() == (clip / f"whole{ending}").read_bytes()
     assert not list(clip.glob(".vosedu-*"))
-    a, b = (json.loads((clip / n / runs.NOTES).read_text()) for n in ("cut", "whole"))
+    a, b = (json.loads((clip / n / pipeline.NOTES).read_text()) for n in ("cut", "whole"))
     assert a["sha256"] == b["sha256"] and a["frames"] == 12 and a["objects"] == 2 and a["finished"]
 
 
@@ -152,7 +155,7 @@ def test_a_folder_of_another_run_is_refused(clip, capsys):
     frame = clip / "clip" / "00007.png"
     frame.write_bytes((clip / "clip" / "00008.png").read_bytes())
     assert segment(clip, "m") == 2 and "input (SHA-256)" in capsys.readouterr().err
-    (clip / "m" / runs.NOTES).write_text("{}")
+    (clip / "m" / pipeline.NOTES).write_text("{}")
     assert segment(clip, "m") == 2 and "no usable 'input'" in capsys.readouterr().err
     assert content(clip / "m") == kept
 
@@ -198,12 +201,12 @@ def test_a_video_file_goes_on_where_it_was(clip, monkeypatch):
 
 
 def again(clip, *more):
-    return main(["segment", "--from", str(clip / "m" / runs.NOTES), "--quiet", *map(str, more)])
+    return main(["segment", "--from", str(clip / "m" / pipeline.NOTES), "--quiet", *map(str, more)])
 
 
 def test_a_recorded_run_is_repeated_bit_for_bit(clip, monkeypatch, capsys):
     weights = clip / "w.safetensors"
-    shutil.copy(runs.Path(__file__).parent.parent / "data" / "weights" / "compact.safetensors", weights)
+    shutil.copy(weights_module.BUNDLED, weights)
     monkeypatch.chdir(clip)
     assert main(["segment", "clip", "--masks", "first.png", "--out", "m", "--weights", "w.safetensors", "--seed", "5",
                  *QUICK, "--short-side", "64", "--no-refinement", "--channels", "16", "--learning-rate", "0.3"]) == 0
@@ -213,19 +216,19 @@ def test_a_recorded_run_is_repeated_bit_for_bit(clip, monkeypatch, capsys):
     assert again(clip) == 0
     assert "bit for bit" in capsys.readouterr().out
     assert content(clip / "elsewhere" / "m-again") == content(clip / "m")
-    first, second = (json.loads((p / runs.NOTES).read_text()) for p in (clip / "m", clip / "elsewhere" / "m-again"))
+    first, second = (json.loads((p / pipeline.NOTES).read_text()) for p in (clip / "m", clip / "elsewhere" / "m-again"))
     assert first["settings"] == second["settings"] and first["sha256"] == second["sha256"]
     assert set(first["sha256"]) == {"input", "masks", "weights", "output"}
-    assert first["sha256"]["weights"] == {"w.safetensors": runs.digest([weights])}
+    assert first["sha256"]["weights"] == {"w.safetensors": whole.digest([weights])}
 
 
 def test_a_changed_input_or_weights_or_result_is_said(clip, monkeypatch, capsys):
     assert segment(clip, "m") == 0
     monkeypatch.chdir(clip)
-    notes = json.loads((clip / "m" / runs.NOTES).read_text())
+    notes = json.loads((clip / "m" / pipeline.NOTES).read_text())
 
     def recorded(**changes):
-        (clip / "m" / runs.NOTES).write_text(json.dumps({**notes, **changes}))
+        (clip / "m" / pipeline.NOTES).write_text(json.dumps({**notes, **changes}))
 
     recorded(sha256={**notes["sha256"], "weights": {"compact.safetensors": "0" * 64}})
     assert again(clip) == 2 and "weights (SHA-256)" in capsys.readouterr().err
@@ -260,7 +263,7 @@ def test_what_from_would_ignore_is_refused(clip, monkeypatch, capsys, flags, wor
 def test_a_run_json_that_cannot_be_used_is_one_line(clip, monkeypatch, capsys, changes):
     assert segment(clip, "m") == 0
     monkeypatch.chdir(clip)
-    path = clip / "m" / runs.NOTES
+    path = clip / "m" / pipeline.NOTES
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     capsys.readouterr()
     assert again(clip) == 2
@@ -276,11 +279,11 @@ def test_digest_is_what_sha256sum_says(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     (tmp_path / "b").write_bytes(b"")
     a = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert runs.digest([tmp_path / "a"]) == a
+    assert whole.digest([tmp_path / "a"]) == a
     import hashlib
 
     lines = f"{a}  a\n{hashlib.sha256(b'').hexdigest()}  b\n"
-    assert runs.digest([tmp_path / "a", tmp_path / "b"]) == hashlib.sha256(lines.encode()).hexdigest()
+    assert whole.digest([tmp_path / "a", tmp_path / "b"]) == hashlib.sha256(lines.encode()).hexdigest()
 
 
 def test_memory_in_use_names_the_setting_that_asks_for_less(clip, monkeypatch, capsys):

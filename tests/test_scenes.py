@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vosedu import datasets
+from vosedu.files import datasets
 
 ROOT = Path(__file__).resolve().parents[1]
 SCENES = ROOT / "data" / "scenes"

@@ -10,21 +10,18 @@ import torch
 from conftest import moving_disk
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vosedu import BEST, PAPER, InputError, Segmenter, datasets
+from vosedu import BEST, PAPER, InputError, Segmenter
+from vosedu.aggregation import aggregate
 from vosedu.augmentation import first_frame_samples
+from vosedu.device import Stopwatch, pick_device
+from vosedu.evaluation.metrics import jaccard
 from vosedu.features import build_backbone
-from vosedu.metrics import jaccard
-from vosedu.segmenter import Stopwatch, aggregate, pick_device
+from vosedu.files import datasets
+from vosedu.files.frames import FrameSource
+from vosedu.files.images import read_image
+from vosedu.loss import WeightedSamples, normal_form, pixel_weights
 from vosedu.solver import gauss_newton
-from vosedu.target_model import (
-    FirstFrameProblem,
-    WeightedSamples,
-    conditioning,
-    initial_weights,
-    normal_form,
-    pixel_weights,
-)
-from vosedu.video import FrameSource, read_image
+from vosedu.target_model import FirstFrameProblem, conditioning, initial_weights
 
 
 def run(segmenter, frames, labels, seed=0):

@@ -11,13 +11,14 @@ import pytest
 from conftest import moving_disk
 from PIL import Image
 
-import vosedu.studio
-from vosedu import datasets
 from vosedu.errors import InputError
-from vosedu.evaluation import to_size
-from vosedu.metrics import jaccard
-from vosedu.studio import Painter, SceneEditor, Studio, download_link, rasterise, snap
-from vosedu.video import FrameSource, image_files, read_mask, write_mask
+from vosedu.evaluation.metrics import jaccard
+from vosedu.files import datasets
+from vosedu.files.frames import FrameSource
+from vosedu.files.images import image_files, read_mask, to_size, write_mask
+from vosedu.teaching import your_own_video
+from vosedu.teaching.painter import Painter, rasterise, snap
+from vosedu.teaching.your_own_video import SceneEditor, Studio, download_link
 
 EMPTY = np.zeros((60, 100), np.uint8)
 
@@ -112,7 +113,7 @@ def test_studio_from_painting_to_files(clip, tmp_path):
 
 
 def test_a_download_too_large_for_a_link_says_where_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(vosedu.studio, "LARGEST_LINK", 3)
+    monkeypatch.setattr(your_own_video, "LARGEST_LINK", 3)
     (tmp_path / "film.mp4").write_bytes(b"1234")
     assert "href" not in download_link("the film", [tmp_path / "film.mp4"])
     assert str(tmp_path) in download_link("the film", [tmp_path / "film.mp4"])

@@ -9,22 +9,9 @@ from hypothesis import strategies as st
 
 from vosedu import literal
 from vosedu.config import PAPER, Config
+from vosedu.loss import NormalForm, WeightedSamples, apply_stencil, normal_form, pixel_weights, upsampling_matrix
 from vosedu.solver import gauss_newton
-from vosedu.target_model import (
-    FirstFrameProblem,
-    NormalForm,
-    TargetModel,
-    UpdateProblem,
-    WeightedSamples,
-    apply_stencil,
-    conditioning,
-    initial_weights,
-    learn,
-    normal_form,
-    pixel_weights,
-    update,
-    upsampling_matrix,
-)
+from vosedu.target_model import FirstFrameProblem, TargetModel, UpdateProblem, conditioning, initial_weights, learn, update
 
 DOUBLE = torch.float64
 TOLERANCE = 1e-9

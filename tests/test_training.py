@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from vosedu.clips import VOID, Shot
 from vosedu.config import FAST
 from vosedu.errors import InputError
 from vosedu.segmenter import Segmenter
-from vosedu.training import COLUMNS, SMOOTH, Recipe, Samples, Training, read_table, soft_jaccard, train
+from vosedu.training.clips import VOID, Shot
+from vosedu.training.curves import COLUMNS, read_table
+from vosedu.training.offline import SMOOTH, Recipe, Samples, Training, soft_jaccard, train
 from vosedu.weights import load_pretrained, part
 
 TINY = replace(FAST, samples=2, channels=8, gn_steps=2, cg_later=3)

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from test_training import TINY, Disks
 
-from vosedu import tuning
 from vosedu.features import build_backbone
 from vosedu.segmenter import Segmenter
-from vosedu.training import Recipe, train
+from vosedu.training import tuning
+from vosedu.training.offline import Recipe, train
 from vosedu.weights import load_pretrained
 
 

@@ -9,21 +9,11 @@ from conftest import moving_disk
 from PIL import Image
 
 from vosedu.errors import InputError
-from vosedu.video import (
-    DAVIS_PALETTE,
-    BackgroundWriter,
-    FrameSource,
-    OverlayWriter,
-    atomic,
-    check_first_mask,
-    contact_sheet,
-    overlay,
-    prefetch,
-    read_image,
-    read_mask,
-    working_size,
-    write_mask,
-)
+from vosedu.files.films import OverlayWriter
+from vosedu.files.frames import FrameSource, working_size
+from vosedu.files.images import DAVIS_PALETTE, check_first_mask, contact_sheet, overlay, read_image, read_mask, write_mask
+from vosedu.files.threads import BackgroundWriter, prefetch
+from vosedu.files.whole import atomic
 
 
 def save_frames(folder, frames, names=None):

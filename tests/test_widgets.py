@@ -12,29 +12,25 @@ import torch
 from conftest import moving_disk
 from matplotlib import colormaps
 
-from vosedu import datasets
 from vosedu.config import BEST
-from vosedu.evaluation import to_size
 from vosedu.features import TARGET_DEPTH
+from vosedu.files import datasets
+from vosedu.files.images import to_size
 from vosedu.memory import initial_gamma
-from vosedu.pictures import boundary_picture, pca_colours, refinement_diagram, row, score_picture, with_scale
 from vosedu.refinement import Refinement
 from vosedu.target_model import learn
-from vosedu.widgets import (
-    VIEWS,
-    BlobBench,
-    CurveReader,
-    DepthBench,
-    MemoryStrip,
-    Microscope,
-    Player,
-    Probe,
-    Relearner,
-    Tour,
-    TrainingView,
-    WarpBench,
-    setup,
-)
+from vosedu.teaching.augmentation import WarpBench
+from vosedu.teaching.evaluation import CurveReader
+from vosedu.teaching.features import Probe
+from vosedu.teaching.gauss_newton_cg import Microscope
+from vosedu.teaching.inference_and_updating import MemoryStrip
+from vosedu.teaching.offline_training import TrainingView
+from vosedu.teaching.pictures import boundary_picture, pca_colours, row, score_picture, with_scale
+from vosedu.teaching.player import VIEWS, Player
+from vosedu.teaching.refinement import BlobBench, DepthBench, refinement_diagram
+from vosedu.teaching.tour import Tour
+from vosedu.teaching.weighted_l2_loss import Relearner
+from vosedu.teaching.widget import setup
 
 
 def decode(player):

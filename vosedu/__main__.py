@@ -1,7 +1,7 @@
 import sys
 
 try:
-    from .cli import main
+    from .commands import main
 except KeyboardInterrupt:  # Ctrl-C while PyTorch is being imported
     sys.exit(130)
 

@@ -77,15 +77,12 @@ class Config:
 
 PAPER = Config()
 """Ours, as the paper means it."""
-
 FAST = replace(PAPER, channels=32, update_every=16, gn_steps=4, cg_update=5)
 """Ours (fast), Section 3.5."""
-
 BEST = replace(
     PAPER, conditioning="scale", start_scale=0.1, projection_decay=1000.0, filter_decay=1000.0, first_share=0.5
 )
 """The default: what measured better than the paper's settings, each a named field (docs/presets.md)."""
-
 PRESETS = {"best": BEST, "paper": PAPER, "fast": FAST}
 
 

@@ -13,10 +13,8 @@ from .errors import InputError
 
 STRIDES = (4, 4, 8, 16, 32)
 """Pixels of the image per position of each map, shallowest first."""
-
 TARGET_DEPTH = 3
 """Index of the map that the target model reads: conv4_x, stride 16."""
-
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101")
 NAMES = ("compact", "mobilenet_v2", *RESNETS)
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .target_model import NormalForm
+from .loss import NormalForm
 
 
 def initial_gamma(objects: int, samples: int, first_weight: float, like: Tensor) -> Tensor:

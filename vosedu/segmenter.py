@@ -1,126 +1,51 @@
 """Algorithm 1: the state of one video, advanced frame by frame; several objects and soft aggregation (Section 3.4)."""
 
-import time
-from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .aggregation import aggregate, labels_at
 from .augmentation import first_frame_samples
 from .config import BEST, Config
+from .cuda_graphs import Replayed
+from .device import Stopwatch, pick_device
 from .errors import InputError
 from .features import TARGET_DEPTH, Backbone, fold_batchnorm
-from .graphs import Replayed
+from .loss import NormalForm, normal_form, pixel_weights
 from .memory import Memory, initial_gamma
 from .refinement import Refinement
-from .target_model import NormalForm, TargetModel, learn, normal_form, pixel_weights, update
+from .target_model import TargetModel, learn, update
 from .weights import load_pretrained
 
 READOUT = (10.0, -5.0)
 """Scale and offset before the sigmoid where none were learned: a score of one half is the threshold."""
 
 
-def pick_device(name: str = "auto") -> torch.device:
-    """"auto" is cuda, then mps, then cpu, whichever is there first; anything else is taken at its word.
+class State(Protocol):
+    """A video under way: what `Video` is, and whatever else is to be scored or shown beside it."""
 
-    Raises:
-        InputError: the device asked for is not there.
-    """
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(kind for kind, there in present.items() if there))
-    kind = name.split(":")[0]
-    if kind not in present:
-        raise InputError(f"unknown device '{name}': choose auto, cpu, cuda, cuda:0 … or mps")
-    if not present[kind]:
-        raise InputError(f"device '{name}' was asked for, and PyTorch {torch.__version__} finds none here: use --device cpu")
-    if kind == "cuda" and ":" in name and not name.split(":")[1].isdigit():
-        raise InputError(f"unknown device '{name}': write cuda:0, cuda:1 …")
-    if kind == "cuda" and ":" in name and int(name.split(":")[1]) >= torch.cuda.device_count():
-        raise InputError(f"device '{name}' was asked for, and there are {torch.cuda.device_count()}: use a lower number")
-    return torch.device(name)
+    ids: list[int]
+    """Permanent object ids, in the order in which they came."""
+    frame_index: int
+    """Frames stepped so far; 0 is the first frame."""
+
+    def step(self, frame: np.ndarray, new_labels: np.ndarray | None = None) -> Tensor:
+        """The next frame, uint8 RGB (H, W, 3) -> ids, uint8 (H, W); objects of `new_labels` (H, W) enter there."""
+
+    def enlarged(self, size: tuple[int, int], given: np.ndarray | None = None) -> np.ndarray:
+        """The last answer at another size, uint8 (H, W) on the host; `given` overrules it where it is not 0."""
 
 
-def aggregate(probabilities: Tensor, rule: str = "softmax") -> Tensor:
-    """Soft aggregation of objects segmented alone (Section 3.4, after its reference [27]).
+class Engine(Protocol):
+    """What segments videos: a `Segmenter`, or a baseline."""
 
-    "softmax": the background has probability Π(1 - p_n); a softmax over log-odds makes all sum to one, which is each
-    one's odds over their sum. "min", the authors' later code: background min(1 - p_n), softmax over odds.
-
-    Args:
-        probabilities: (N, H, W) in [0, 1].
-
-    Returns:
-        (N + 1, H, W), the background first, summing to one everywhere.
-    """
-    p = probabilities.new_empty(len(probabilities) + 1, *probabilities.shape[1:])
-    p[0] = (1 - probabilities).prod(dim=0) if rule == "softmax" else (1 - probabilities).amin(dim=0)
-    p[1:] = probabilities
-    # 1e-5 keeps odds finite in float32 and lies beyond any threshold that matters; in place, for these maps are large.
-    p.clamp_(1e-5, 1 - 1e-5)
-    odds = p.div_(1 - p)
-    return odds.div_(odds.sum(dim=0)) if rule == "softmax" else odds.softmax(dim=0)
-
-
-def labels_at(probabilities: Tensor, ids: Sequence[int], size: tuple[int, int]) -> Tensor:
-    """The likeliest id of every pixel at another size: probabilities are resampled bilinearly, for ids do not mix.
-
-    Args:
-        probabilities: (N + 1, h, w), the background first.
-        ids: of the N objects.
-        size: (H, W).
-
-    Returns:
-        uint8 (H, W), 0 the background.
-    """
-    if probabilities.shape[-2:] != size:
-        probabilities = F.interpolate(probabilities[None], size=size, mode="bilinear", align_corners=False)[0]
-    greatest, labels = probabilities[0], torch.zeros(size, dtype=torch.uint8, device=probabilities.device)
-    for p, i in zip(probabilities[1:], ids, strict=True):  # faster than argmax for few objects, and no table of ids to upload
-        labels = torch.where(p > greatest, i, labels)
-        greatest = torch.maximum(greatest, p)
-    return labels
-
-
-class Stopwatch:
-    """Seconds a stage, added up. On CUDA it records events, so that timing never makes the host wait."""
-
-    def __init__(self, device: torch.device):
-        self.cuda = device.type == "cuda"
-        self._seconds: dict[str, float] = defaultdict(float)
-        self._events: deque[tuple[str, torch.cuda.Event, torch.cuda.Event]] = deque()
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        if self.cuda:
-            begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-            begin.record()
-            yield
-            end.record()
-            self._events.append((stage, begin, end))
-            while len(self._events) > 1000 and self._events[0][2].query():  # over already: the sum needs no waiting
-                self._collect()
-        else:
-            begin = time.perf_counter()
-            yield
-            self._seconds[stage] += time.perf_counter() - begin
-
-    def _collect(self) -> None:
-        stage, begin, end = self._events.popleft()
-        end.synchronize()
-        self._seconds[stage] += begin.elapsed_time(end) / 1000
-
-    def seconds(self) -> dict[str, float]:
-        """Seconds by stage so far."""
-        while self._events:
-            self._collect()
-        return dict(self._seconds)
+    def start(self, frame: np.ndarray, labels: np.ndarray, seed: int = 0) -> State:
+        """The first frame, uint8 RGB (H, W, 3), and its ids (H, W) -> the state of its video."""
 
 
 class FirstFrame(NamedTuple):

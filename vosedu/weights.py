@@ -16,13 +16,12 @@ from torchvision.models import get_model_weights
 
 from .errors import InputError
 from .features import RESNETS, Backbone, build_backbone
-from .files import write_bytes
+from .files.whole import write_bytes
 from .refinement import Refinement
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "weights" / "compact.safetensors"
 BUNDLED_BASE = BUNDLED.with_name("compact-base.safetensors")
 """Table 1's Base net on the features of `BUNDLED`."""
-
 State = dict[str, Tensor]
 
 

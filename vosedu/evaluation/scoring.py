@@ -1,0 +1,167 @@
+"""Run an engine over annotated sequences and score it: what `evaluate` and `table1` share. Resumable by sequence."""
+
+import time
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ..device import out_of_memory
+from ..errors import InputError
+from ..files.datasets import Sequence
+from ..files.frames import FrameSource
+from ..files.images import read_mask, to_size, write_mask
+from ..files.threads import BackgroundWriter, prefetch
+from ..files.whole import make_folder, read_json, sweep, write_json
+from ..segmenter import Engine
+from .metrics import SequenceScorer
+
+
+def run_sequence(
+    engine: Engine,
+    sequence: Sequence,
+    short_side: int = 0,
+    seed: int = 0,
+    folder: Path | None = None,
+    bar: tqdm | None = None,
+) -> tuple[SequenceScorer, float]:
+    """Segment and score one sequence.
+
+    Args:
+        engine: ours or a baseline.
+        sequence: frames and annotations; objects are given where `Sequence.entries` says.
+        short_side: as `FrameSource` takes it; masks are scored at the annotations' size all the same.
+        seed: of the engine.
+        folder: where masks are written, if anywhere.
+        bar: moved on by one a frame.
+
+    Returns:
+        J and F of every object and frame, and the seconds that decoding, segmenting, writing and scoring took.
+    """
+    source = FrameSource(sequence.frames, short_side)
+    entries = sequence.entries()
+    scorer = _scorer(sequence, entries)
+    if folder is not None:
+        sweep(make_folder(folder))
+    video, began = None, time.perf_counter()
+    with out_of_memory(source.working_size), BackgroundWriter() as writer, closing(prefetch(source)) as frames:
+        for index, (name, frame) in enumerate(frames):
+            new = entries.get(index)
+            if new is not None and new.shape != source.size:
+                raise InputError(f"{sequence.name}: the mask of frame {name} has another size than the frame: fix the data")
+            small = None if new is None else to_size(new, source.working_size)
+            if video is None:
+                if small is None:
+                    continue
+                video, labels = engine.start(frame, small, seed), new
+            else:
+                video.step(frame, small)
+                labels = video.enlarged(source.size, new)
+            if folder is not None:
+                writer.submit(write_mask, folder / f"{name}.png", labels)
+            writer.submit(_score, scorer, sequence, index, labels)
+            if bar is not None:
+                bar.update()
+    return scorer, time.perf_counter() - began
+
+
+def _scorer(sequence: Sequence, entries: dict[int, np.ndarray]) -> SequenceScorer:
+    first = {int(i): index for index, labels in entries.items() for i in np.unique(labels) if i}
+    return SequenceScorer(first, len(sequence.frame_names), sequence.drop_last)
+
+
+def _score(scorer: SequenceScorer, sequence: Sequence, index: int, labels: np.ndarray) -> None:
+    truth = sequence.labels(index)
+    if truth is not None:
+        if truth.shape != labels.shape:
+            raise InputError(f"{sequence.name}: mask {sequence.frame_names[index]} is {labels.shape[1]}x{labels.shape[0]}, "
+                             f"the annotation {truth.shape[1]}x{truth.shape[0]}: score masks of the input's size")
+        scorer.add(index, labels, truth)
+
+
+def score_results(sequence: Sequence, folder: Path, bar: tqdm | None = None) -> SequenceScorer:
+    """Score the masks that lie in `folder`, each named after its frame.
+
+    Raises:
+        InputError: one is missing or has another size.
+    """
+    scorer = _scorer(sequence, sequence.entries())
+    for index, name in enumerate(sequence.frame_names):
+        path = folder / f"{name}.png"
+        needed = min(scorer.first_frames.values()) < index < scorer.end
+        if needed and not path.is_file():
+            raise InputError(f"no result for frame {name} of {sequence.name} at {path}: check --results")
+        if needed:
+            labels = read_mask(path)
+            _score(scorer, sequence, index, (labels > 0).astype(np.uint8) if sequence.merge else labels)
+        if bar is not None:
+            bar.update()
+    return scorer
+
+
+def resumable_sequence(
+    engine: Engine, sequence: Sequence, out: Path | None, short_side: int, seed: int, bar: tqdm | None = None
+) -> tuple[SequenceScorer, float]:
+    """`run_sequence`, its scores kept in out/<sequence>.json and read from there where they are."""
+    done = out and out / f"{sequence.name}.json"
+    if done and done.is_file():
+        if bar is not None:
+            bar.update(len(sequence.frame_names))
+        return _restore(done, sequence)
+    if out:
+        sweep(out, sequence.name)
+    scorer, took = run_sequence(engine, sequence, short_side, seed, out and out / sequence.name, bar)
+    if done:
+        write_json(done, {"seconds": took, "J": scorer.j, "F": scorer.f})
+    return scorer, took
+
+
+def claim(out: Path, settings: dict) -> None:
+    """Put settings.json into a folder of results.
+
+    Raises:
+        InputError: it is there and differs: results of different settings are not mixed.
+    """
+    path = out / "settings.json"
+    if path.is_file():
+        before = read_json(path)
+        differing = [k for k in settings if before.get(k) != settings[k]]
+        if differing:
+            k = differing[0]
+            raise InputError(f"{out} holds results with {k} {before.get(k)}, and this run has {settings[k]}: "
+                             "choose another --out or the same settings")
+    else:
+        write_json(path, settings)
+
+
+def _restore(path: Path, sequence: Sequence) -> tuple[SequenceScorer, float]:
+    saved = read_json(path)
+    try:
+        j, f = ({int(i): [float(v) for v in values] for i, values in saved[m].items()} for m in "JF")
+        seconds = float(saved["seconds"])
+        if {i: len(values) for i, values in j.items()} != {i: len(values) for i, values in f.items()}:
+            raise ValueError
+        if not all(0 <= v <= 1 for values in (*j.values(), *f.values()) for v in values):
+            raise ValueError
+    except (KeyError, AttributeError, TypeError, ValueError):
+        raise InputError(f"{path} does not hold the scores of a sequence: delete it, and run again") from None
+    scorer = SequenceScorer(dict.fromkeys(j, 0), len(sequence.frame_names), sequence.drop_last)
+    scorer.j, scorer.f = j, f
+    return scorer, seconds
+
+
+def table(result: dict) -> str:
+    """What `metrics.report` found, as lines for the screen."""
+    width = max(len("sequence"), *(len(name) for name in result["sequences"]))
+    rows = [f"{'sequence':<{width}}  frames  objects      J      F    J&F"]
+    for name, row in result["sequences"].items():
+        rows.append(f"{name:<{width}}  {row['frames']:6d}  {row['objects']:7d}  "
+                    f"{row['J_mean']:.3f}  {row['F_mean']:.3f}  {row['JF_mean']:.3f}")
+    j, f = result["J"], result["F"]
+    rows.append(f"{'mean':<{width}}  {'':6}  {'':7}  {j['mean']:.3f}  {f['mean']:.3f}  {result['JF_mean']:.3f}")
+    rows.append(f"J recall {j['recall']:.3f} decay {j['decay']:.3f}, F recall {f['recall']:.3f} decay {f['decay']:.3f}"
+                + (f", {result['fps']:.2f} frames per second" if result["fps"] else ""))
+    if "youtube_vos" in result:
+        rows.append(", ".join(f"{key} {value:.3f}" for key, value in result["youtube_vos"].items()))
+    return "\n".join(rows)

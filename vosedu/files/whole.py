@@ -1,0 +1,100 @@
+"""Files and folders that are written whole or not at all, whatever happens to the process or the disk."""
+
+import contextlib
+import glob
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ..errors import InputError, file_error
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`; what is written there becomes `path` if the block ends well, else vanishes.
+
+    Where the process is killed it stays, under a name that begins with `.vosedu-`, for `sweep`.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".vosedu-{path.stem[:40]}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, stem: str = "") -> None:
+    """Remove what killed runs left of `atomic` in a folder; with `stem`, only of files of that name."""
+    for leftover in folder.glob(f".vosedu-{glob.escape(stem[:40])}-????????.*" if stem else ".vosedu-*"):
+        leftover.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write JSON, whole or not at all."""
+    write_bytes(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def read_json(path: Path) -> dict:
+    """What `write_json` wrote.
+
+    Raises:
+        InputError: it cannot be read, or is something else.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise file_error(error) from None
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged, or was not written by vosedu: delete it, and run again")
+    return content
+
+
+def make_folder(path: Path) -> Path:
+    """Create an output folder and prove that it can be written.
+
+    Raises:
+        InputError: it cannot.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError as error:
+        raise InputError(f"cannot write to {path} ({error.strerror}): choose another folder with --out") from None
+
+
+def digest(files: Iterable[Path]) -> str:
+    """SHA-256 of a file; of several, of the lines that `sha256sum` would print for them (digest, two spaces, name).
+
+    Raises:
+        InputError: one cannot be read.
+    """
+    found = []
+    for path in files:
+        whole = hashlib.sha256()
+        try:
+            with open(path, "rb") as file:
+                while block := file.read(1 << 20):
+                    whole.update(block)
+        except OSError as error:
+            raise file_error(error) from None
+        found.append((whole.hexdigest(), path.name))
+    if len(found) == 1:
+        return found[0][0]
+    return hashlib.sha256("".join(f"{one}  {name}\n" for one, name in found).encode()).hexdigest()

@@ -1,0 +1,173 @@
+"""Notebook 03: the solver, iteration by iteration."""
+
+import threading
+from collections.abc import Callable
+
+import cv2
+import ipywidgets
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from .. import solver
+from ..config import Config
+from ..loss import NormalForm, WeightedSamples
+from ..memory import initial_gamma
+from ..segmenter import FirstFrame
+from ..solver import Iterate, gauss_newton
+from ..target_model import first_frame_problem
+from .exercise import Exercise, Wrong, _equal, _need
+from .pictures import chart, jpeg, score_picture, with_scale
+
+
+class Microscope:
+    """The solver, iteration by iteration: D's score map on the first frame, the loss and the CG residual.
+
+    Args:
+        frame: the first frame, uint8 RGB (H, W, 3).
+        samples: its first-frame samples.
+        config: all numbers; the schedule of Gauss-Newton and CG among them.
+        seed: of the start.
+
+    Attributes:
+        index: slider over iterations, 0 is the start.
+        losses, residuals: one value an iteration; the start has no residual and repeats the first.
+        steps: (Gauss-Newton step, CG iteration) of each.
+        scores: score map (h, w) of each.
+        image, widget: as in `Player`.
+    """
+
+    def __init__(self, frame: np.ndarray, samples: FirstFrame, config: Config, seed: int = 0):
+        self.frame = frame
+        gamma = initial_gamma(1, len(samples.images), config.first_weight, samples.features)
+        problem, start, _ = first_frame_problem(samples.features, samples.normal(config), gamma, config, seed)
+        iterates = [start]
+        self.steps, self.residuals = [(0, 0)], []
+
+        def keep(iterate: Iterate) -> None:
+            iterates.append(iterate.w)
+            self.steps.append((iterate.step + 1, iterate.iteration + 1))
+            self.residuals.append(iterate.residual.item())
+
+        gauss_newton(problem, start, config.gn_schedule(), keep)
+        self.residuals.insert(0, self.residuals[0])
+        self.losses = [problem.loss(w).item() for w in iterates]
+        normal = NormalForm(*(part[:, :1] for part in samples.normal(config)))
+        first = WeightedSamples(samples.features[:, :1], normal, gamma[:, :1])
+        layers = [problem.split(w) for w in iterates]
+        self.scores = [first.scores(w2 @ w1 @ problem.matrix)[0, 0].cpu().numpy() for w1, w2 in layers]
+        self.index = ipywidgets.IntSlider(value=len(iterates) // 4, min=0, max=len(iterates) - 1, description="iteration")
+        self.image = ipywidgets.Image(format="jpeg", width=min(960, 2 * frame.shape[1]))
+        self._lock = threading.Lock()
+        self.index.observe(self._draw, "value")
+        self._draw()
+        self.widget = ipywidgets.VBox([self.image, self.index])
+
+    def picture(self, index: int) -> np.ndarray:
+        """Score map on the left, loss and residual with this iteration marked on the right; uint8 RGB."""
+        left = with_scale(score_picture(self.scores[index], self.frame))
+        step, iteration = self.steps[index]
+        text = f"Gauss-Newton step {step}, CG iteration {iteration}" if index else "start"
+        cv2.putText(left, text, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
+        half = left.shape[0] // 2, left.shape[1]
+        right = np.vstack([chart(np.array(self.losses), index, half, "loss"),
+                           chart(np.array(self.residuals), index, (left.shape[0] - half[0], half[1]), "CG residual")])
+        return np.hstack([left, right])
+
+    def _draw(self, _change: object = None) -> None:
+        with self._lock:
+            self.image.value = jpeg(self.picture(self.index.value))
+
+
+def _conjugate_gradient(answer: Callable) -> None:
+    g = torch.Generator().manual_seed(0)
+    basis = torch.linalg.qr(torch.randn(6, 6, generator=g, dtype=torch.float64))[0]
+    a = basis @ torch.diag(torch.tensor([1.0, 2, 4, 8, 16, 32], dtype=torch.float64)) @ basis.T
+    b = torch.randn(6, generator=g, dtype=torch.float64)
+
+    def product(p: torch.Tensor) -> torch.Tensor:
+        return a @ p
+
+    def exact(count: int) -> torch.Tensor:
+        return solver.conjugate_gradient(lambda p: p @ a, b[None], count)[0]
+
+    def steepest(count: int) -> torch.Tensor:
+        p = torch.zeros_like(b)
+        for _ in range(count):
+            r = b - a @ p
+            p = p + (r @ r) / (r @ (a @ r)) * r
+        return p
+
+    if not _equal(answer(product, torch.zeros_like(b), 3), torch.zeros_like(b)):
+        raise Wrong("With a right-hand side of zero the solution is zero, without NaN: where do you divide by it?")
+    for count in (1, 3, 6):
+        _need(
+            answer(product, b, count),
+            exact(count),
+            {
+                "This is steepest descent: the next direction must keep a part of the last one.": steepest(count),
+                "This solves A p = -b: mind the sign of the residual.": -exact(count),
+                "One iteration too few." if count > 1 else "Nothing has moved.": exact(count - 1),
+                "One iteration too many.": exact(count + 1),
+            },
+            f"After {count} iterations p is not what conjugate gradient gives; is beta the new energy over the old one?",
+        )
+
+
+def _linearised_filter(answer: Callable) -> None:
+    g = torch.Generator().manual_seed(1)
+    w1, d1 = torch.randn(2, 4, 7, generator=g)
+    w2, d2 = torch.randn(2, 9, 4, generator=g)
+    _need(
+        answer(w1, w2, d1, d2),
+        w2 @ d1 + d2 @ w1,
+        {
+            "This is the change itself; the term d2 @ d1 is of second order and does not belong to a derivative.":
+                (w2 + d2) @ (w1 + d1) - w2 @ w1,
+            "This moves the second layer only.": d2 @ w1,
+            "This moves the first layer only.": w2 @ d1,
+        },
+        "F = w2 w1 is a product of two matrices: which rule gives the derivative of a product?",
+    )
+
+
+def _normal_stencil(answer: Callable) -> None:
+    for rows, cells in ((32, 4), (27, 5)):
+        up = F.interpolate(torch.eye(cells)[None], size=rows, mode="linear")[0].T  # (H, h)
+        v = torch.linspace(0.2, 3, rows).sqrt()
+
+        def both(weights: torch.Tensor, up: torch.Tensor = up) -> torch.Tensor:
+            k = up.T @ (weights[:, None] * up)
+            return torch.cat([k.diagonal(), k.diagonal(1)])
+
+        found = answer(up, v)
+        if not isinstance(found, (tuple, list)) or len(found) != 2:
+            raise Wrong("Return two vectors: the diagonal of K, and the one beside it.")
+        if isinstance(found[1], torch.Tensor) and found[1].shape == (cells,):
+            raise Wrong("The second vector has one entry too many: a cell at the end has no neighbour on its right.")
+        _need(
+            torch.cat([torch.as_tensor(part) for part in found]),
+            both(v.square()),
+            {
+                "This has v where K has v squared.": both(v),
+                "This has no weights.": both(torch.ones_like(v)),
+            },
+            "K[i, i] sums v² U[n, i]² over pixels n, and K[i, i + 1] sums v² U[n, i] U[n, i + 1].",
+        )
+
+
+conjugate_gradient = Exercise(
+    "conjugate_gradient", _conjugate_gradient,
+    ("Keep p, the residual r = b - A p and a direction d. Each iteration: one product A d, a step along d, a new d.",
+     "length = r·r / d·Ad; p += length d; r -= length Ad; beta = new r·r / old r·r; d = r + beta d. Stop where r·r is 0."),
+)
+linearised_filter = Exercise(
+    "linearised_filter", _linearised_filter,
+    ("F = w2 w1. Put w1 + e d1 and w2 + e d2 in, multiply out, keep what is linear in e.",
+     "Product rule: w2 @ d1 + d2 @ w1."),
+)
+normal_stencil = Exercise(
+    "normal_stencil", _normal_stencil,
+    ("Write K[i, j] = sum over n of v[n]² U[n, i] U[n, j] for j = i, then for j = i + 1.",
+     "(U * U).T @ v² and (U[:, :-1] * U[:, 1:]).T @ v²."),
+)

@@ -1,0 +1,172 @@
+"""Notebook 06: the memory, its weights, and several objects."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+import cv2
+import ipywidgets
+import numpy as np
+import torch
+
+from .. import aggregation, loss
+from ..memory import Memory, initial_gamma
+from .exercise import Exercise, Wrong, _need
+from .pictures import jpeg
+
+
+class MemoryStrip:
+    """What M holds, frame by frame: one thumbnail a sample, its area in proportion to its weight gamma.
+
+    Args:
+        pictures: K pictures uint8 RGB (H, W, 3), one a slot in the order in which they were filled.
+        gammas: (T, K) weights of all slots after each frame, 0 where a slot is empty.
+        first: how many of them are samples of the first frame; they stand in a block of their own.
+
+    Attributes:
+        index: slider over frames.
+        image, widget: as in `Player`.
+    """
+
+    SIZE = 320, 860
+    """Rows and columns of the picture."""
+    HEAD = 20
+    """Rows of a block's heading."""
+
+    def __init__(self, pictures: Sequence[np.ndarray], gammas: np.ndarray, first: int):
+        self.pictures, self.gammas, self.first = pictures, np.asarray(gammas), first
+        last = len(self.gammas) - 1
+        self.index = ipywidgets.IntSlider(value=last, min=0, max=last, description="frame")
+        play = ipywidgets.Play(min=0, max=last, interval=200)
+        ipywidgets.jslink((self.index, "value"), (play, "value"))  # the first of the two says where both begin
+        self.image = ipywidgets.Image(format="jpeg", width=self.SIZE[1])
+        self._lock = threading.Lock()
+        self.index.observe(self._draw, "value")
+        self._draw()
+        self.widget = ipywidgets.VBox([self.image, ipywidgets.HBox([play, self.index])])
+
+    def picture(self, index: int) -> np.ndarray:
+        """The memory after a frame: uint8 RGB; first-frame samples above, the method's own masks below, oldest first."""
+        blocks = (("samples of the first frame", slice(0, self.first)), ("masks of its own", slice(self.first, None)))
+        rows = []
+        for name, part in blocks:
+            block = np.full((self.SIZE[0] // 2, self.SIZE[1], 3), 255, np.uint8)
+            gammas = self.gammas[index, part]
+            text = f"{name}: {np.count_nonzero(gammas)}, together {gammas.sum():.2f} of all weight"
+            cv2.putText(block, text, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
+            self._lay(block[self.HEAD :], self.pictures[part], gammas)
+            rows.append(block)
+        return np.vstack(rows)
+
+    def _lay(self, block: np.ndarray, pictures: Sequence[np.ndarray], gammas: np.ndarray) -> None:
+        """Thumbnails from left to right, line by line."""
+        height, width = block.shape[:2]
+        shape = self.pictures[0].shape
+        # one scale for both blocks and all frames: the heaviest sample fits, and so do all of the weight's thumbnails
+        fits = np.sqrt(0.6 * height * width * shape[0] / shape[1])
+        scale = min(height / np.sqrt(self.gammas.max()), fits)
+        x, y, tallest = 2, 0, 0
+        for picture, gamma in zip(pictures, gammas, strict=True):
+            rows = round(scale * np.sqrt(gamma))
+            columns = round(rows * shape[1] / shape[0])
+            if rows < 2:
+                continue
+            if x + columns > width:
+                x, y, tallest = 2, y + tallest + 2, 0
+            if y + rows > height:
+                break
+            block[y : y + rows, x : x + columns] = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
+            x, tallest = x + columns + 2, max(tallest, rows)
+
+    def _draw(self, _change: object = None) -> None:
+        with self._lock:
+            self.image.value = jpeg(self.picture(self.index.value))
+
+
+def _weights_after(count: int, eta: float, normalise: bool = True, start: float | None = None) -> torch.Tensor:
+    # normalising after each insertion scales all weights alike, so once at the end is the same
+    first = eta if start is None else start
+    weights = torch.tensor([1.0] + [first / (1 - eta) ** n for n in range(1, count + 1)])
+    return weights / weights.sum() if normalise else weights
+
+
+def _memory_weights(answer: Callable) -> None:
+    for count, eta in ((1, 0.1), (4, 0.1), (12, 0.3)):
+        plain = _weights_after(count, eta, normalise=False)
+        _need(
+            torch.as_tensor(answer(count, eta)),
+            _weights_after(count, eta),
+            {
+                "The weights do not sum to one: normalise.": plain,
+                "The first insertion is set against gamma_0 = eta, not against the first sample's weight of 1.":
+                    _weights_after(count, eta, start=1.0),
+                "The newest weighs eta itself: gamma_0 = eta is what the first insertion is set against, so it weighs more.":
+                    _weights_after(count, eta, start=eta * (1 - eta)),
+                "These are oldest last; oldest first, please.": _weights_after(count, eta).flip(0),
+            },
+            f"For {count} insertions and eta {eta} the newest should weigh {_weights_after(count, eta)[-1]:.4f}.",
+        )
+
+
+def _evicted_after(samples: int, capacity: int, eta: float, first: float = 2.0) -> int:
+    """Insertions until the engine's memory, by the printed rule, overwrites slot 0: the ground-truth frame."""
+    gamma = initial_gamma(1, samples, first, torch.zeros(()))
+    blank = loss.NormalForm(*(torch.zeros(1, samples, 1) for _ in loss.NormalForm._fields))
+    memory, count = Memory(torch.zeros(1, samples, 1, 1), blank, gamma, capacity, eta), 0
+    while not memory.projected[0, 0].any():
+        memory.insert(torch.ones(1, 1, 1), loss.NormalForm(*(part[:, 0] for part in blank)), torch.tensor([True]))
+        count += 1
+    return count
+
+
+def _eviction(answer: Callable) -> None:
+    for samples, capacity, eta in ((20, 80, 0.1), (5, 12, 0.3), (20, 80, 0.02)):
+        right, found = _evicted_after(samples, capacity, eta), int(answer(samples, capacity, eta))
+        if found == right:
+            continue
+        if found == capacity - samples + 1:
+            raise Wrong("That is the first eviction. Whose turn is it? The frame itself weighs twice as much as its copies.")
+        if found == _evicted_after(samples, capacity, eta, 1.0):
+            raise Wrong("The frame itself weighs twice as much as each of its augmented copies.")
+        if abs(found - right) == 1:
+            raise Wrong("Off by one: count the insertion that overwrites it.")
+        if found == capacity and eta < 0.1:
+            raise Wrong("Right for eta = 0.1. With a small eta the first of its own masks weigh less than the frame.")
+        raise Wrong(f"For {samples} samples, capacity {capacity} and eta {eta} it should be {right}, and is {found}.")
+
+
+def _soft_aggregation(answer: Callable) -> None:
+    p = torch.tensor([0.9, 0.6, 0.2, 0.5])[:, None, None].expand(4, 2, 3)[:2].clone()
+    p[:, 1] = torch.tensor([[0.3], [0.05]])
+    everyone = torch.cat([(1 - p).prod(dim=0, keepdim=True), p])
+    odds = everyone / (1 - everyone)
+    least = torch.cat([(1 - p).amin(dim=0, keepdim=True), p])
+    least = least / (1 - least)
+    _need(
+        answer(p),
+        aggregation.aggregate(p),
+        {
+            "Probabilities were normalised; the formula has odds, p / (1 - p).": everyone / everyone.sum(dim=0),
+            "This is a softmax over the odds themselves; it is one over their logarithms.": odds.softmax(dim=0),
+            "This is a softmax over probabilities; it is one over log-odds.": everyone.softmax(dim=0),
+            "The background's probability is the product of all (1 - p_n), not the least of them.": least / least.sum(dim=0),
+            "The background comes first.": aggregation.aggregate(p).roll(-1, dims=0),
+        },
+        "Background: the product of (1 - p_n). Then each one's odds over the sum of all odds, the background's among them.",
+    )
+
+
+memory_weights = Exercise(
+    "memory_weights", _memory_weights,
+    ("Keep the newest weight in a variable that starts at eta, though the first sample's weight is 1.",
+     "Each time: append newest / (1 - eta), divide all by their sum, and read the newest weight off the result."),
+)
+eviction = Exercise(
+    "eviction", _eviction,
+    ("Simulate: a list of weights, a mark for each of whose it is. No formula is needed, and it is different for small eta.",
+     "While the frame is there: if the list is full, drop the least; append newest / (1 - eta); divide by the sum."),
+)
+soft_aggregation = Exercise(
+    "soft_aggregation", _soft_aggregation,
+    ("Put the background's probability, the product of (1 - p_n), before the others; turn all into odds.",
+     "odds = p / (1 - p); odds / odds.sum(dim=0)."),
+)

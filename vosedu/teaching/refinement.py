@@ -1,0 +1,240 @@
+"""Notebook 05: what R adds to the scores, and what it relies on."""
+
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+
+import cv2
+import ipywidgets
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ..evaluation.metrics import boundary_f, jaccard
+from ..files.images import overlay
+from ..segmenter import Segmenter
+from .exercise import Exercise, Wrong, _need
+from .pictures import boundary_picture, jpeg, score_picture, with_scale
+
+
+class BlobBench:
+    """A false blob in D's score map: what does R make of it?
+
+    Args:
+        segmenter: with a refinement network.
+        frame: uint8 RGB (H, W, 3).
+        scores: (h, w), D's.
+        features: the five maps of the frame.
+
+    Attributes:
+        x, y, radius: sliders: the blob's centre in pixels, its radius in cells of the score map.
+        image, widget: as in `Player`.
+    """
+
+    def __init__(self, segmenter: Segmenter, frame: np.ndarray, scores: torch.Tensor, features: Sequence[torch.Tensor]):
+        self.segmenter, self.frame, self.scores, self.features = segmenter, frame, scores, features
+        height, width = frame.shape[:2]
+        options = {"continuous_update": False}
+        self.x = ipywidgets.IntSlider(value=width // 2, min=0, max=width - 1, description="x", **options)
+        self.y = ipywidgets.IntSlider(value=height // 2, min=0, max=height - 1, description="y", **options)
+        self.radius = ipywidgets.IntSlider(value=2, min=0, max=6, description="radius", **options)
+        self.image = ipywidgets.Image(format="jpeg", width=min(960, 2 * width))
+        self._lock = threading.Lock()
+        for slider in (self.x, self.y, self.radius):
+            slider.observe(self._draw, "value")
+        self._draw()
+        self.widget = ipywidgets.VBox([self.image, self.x, self.y, self.radius])
+
+    def blob(self) -> np.ndarray:
+        """The cells (h, w), bool, in which the score is set to 1; none at radius 0."""
+        height, width = self.frame.shape[:2]
+        h, w = self.scores.shape
+        rows, columns = np.ogrid[:h, :w]
+        far = np.hypot(rows + 0.5 - self.y.value * h / height, columns + 0.5 - self.x.value * w / width)
+        return far < self.radius.value
+
+    def _masks(self) -> tuple[torch.Tensor, np.ndarray]:
+        changed = torch.where(torch.from_numpy(self.blob()).to(self.scores.device), 1.0, self.scores)
+        logits = self.segmenter.logits(self.features, changed[None], self.frame.shape[:2])
+        return changed, (logits[0] > 0).cpu().numpy()
+
+    def survives(self) -> float:
+        """The share of the blob's pixels that is labelled behind R."""
+        blob = cv2.resize(self.blob().astype(np.uint8), self.frame.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
+        return float(self._masks()[1][blob].mean()) if blob.any() else 0.0
+
+    def picture(self) -> np.ndarray:
+        """The changed scores over the frame, and the mask behind R; uint8 RGB, side by side."""
+        scores, mask = self._masks()
+        left = with_scale(score_picture(scores.cpu().numpy(), self.frame))
+        return np.hstack([left, overlay(self.frame, mask.astype(np.uint8))])
+
+    def _draw(self, _change: object = None) -> None:
+        with self._lock:
+            self.image.value = jpeg(self.picture())
+
+
+class DepthBench:
+    """R with depths of its features switched off: what does each add?
+
+    A depth that is off is given as zeros. R was never trained so: what is seen is how far it relies on the depth, not
+    how well it could do without.
+
+    Args:
+        segmenter: with a refinement network.
+        frame: uint8 RGB (H, W, 3).
+        scores: (h, w), D's.
+        features: the five maps of the frame.
+        truth: (H, W), nonzero on the target.
+
+    Attributes:
+        switches: four toggle buttons, conv2_x to conv5_x.
+        note: J and F.
+        image, widget: as in `Player`.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        frame: np.ndarray,
+        scores: torch.Tensor,
+        features: Sequence[torch.Tensor],
+        truth: np.ndarray,
+    ):
+        self.segmenter, self.frame, self.scores, self.features, self.truth = segmenter, frame, scores, features, truth
+        self.switches = [ipywidgets.ToggleButton(value=True, description=f"conv{d + 1}_x") for d in (1, 2, 3, 4)]
+        self.note = ipywidgets.HTML()
+        self.image = ipywidgets.Image(format="jpeg", width=min(960, 2 * frame.shape[1]))
+        self._lock = threading.Lock()
+        for switch in self.switches:
+            switch.observe(self._draw, "value")
+        self._draw()
+        self.widget = ipywidgets.VBox([ipywidgets.HBox(self.switches), self.image, self.note])
+
+    def mask(self) -> np.ndarray:
+        """What R makes of the depths that are on: bool (H, W)."""
+        on = [True, *(switch.value for switch in self.switches)]
+        maps = [x if kept else torch.zeros_like(x) for x, kept in zip(self.features, on, strict=True)]
+        return (self.segmenter.logits(maps, self.scores[None], self.frame.shape[:2])[0] > 0).cpu().numpy()
+
+    def picture(self, mask: np.ndarray) -> np.ndarray:
+        """The mask, and its boundary by `boundary_picture`; uint8 RGB, side by side."""
+        return np.hstack([overlay(self.frame, mask.astype(np.uint8)), boundary_picture(self.frame, mask, self.truth)])
+
+    def _draw(self, _change: object = None) -> None:
+        with self._lock:
+            mask = self.mask()
+            self.note.value = f"J {jaccard(mask, self.truth):.2f}, F {boundary_f(mask, self.truth):.2f}"
+            self.image.value = jpeg(self.picture(mask))
+
+
+def refinement_diagram() -> None:
+    """A static figure of R as it is built: four levels from the deepest down, the blocks of a level spelled out once."""
+    figure = plt.figure(figsize=(13, 5), layout="constrained")
+    ax = figure.subplots()
+    details = {
+        "TSE": "TSE: 1x1, ReLU, 1x1 to 64;\njoin $\\mathbf{s}$: 65; three 3x3,\nReLU each, to 64",
+        "RRB1": "RRB: $h$ = 1x1;\nReLU($h$ + 3x3(ReLU(\nBN(3x3($h$)))))",
+        "CAB": "CAB: $\\sigma$(1x1(ReLU(1x1(\naverages)))) times shallow\n+ deeper, upsampled",
+        "RRB2": "RRB, as before",
+    }
+    columns = {"x": 0.0, "TSE": 2.0, "RRB1": 4.3, "CAB": 6.6, "RRB2": 8.7, "z": 10.4}
+    box = {"boxstyle": "round,pad=0.35", "facecolor": "#eef3f8", "edgecolor": "#4477aa"}
+
+    def arrow(start: tuple[float, float], end: tuple[float, float], style: str = "-") -> None:
+        ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": "#444444", "linestyle": style,
+                                                "shrinkA": 4, "shrinkB": 4})
+
+    for level, (depth, stride) in enumerate(((5, 32), (4, 16), (3, 8), (2, 4))):
+        y = -1.5 * level
+        ax.text(columns["x"], y, f"$\\mathbf{{x}}$ of conv{depth}_x\nstride {stride}", ha="center", va="center", fontsize=9)
+        for name in details:
+            text = details[name] if level == 0 else name.rstrip("12")
+            ax.text(columns[name], y, text, ha="center", va="center", fontsize=8, bbox=box)
+        ax.text(columns["z"], y, f"$\\mathbf{{z}}$, stride {stride}", ha="center", va="center", fontsize=9)
+        reach = {"x": 0.55, "TSE": 0.9 if level == 0 else 0.3, "RRB1": 0.8 if level == 0 else 0.3,
+                 "CAB": 0.95 if level == 0 else 0.3, "RRB2": 0.55 if level == 0 else 0.3, "z": 0.45}
+        names = list(columns)
+        for a, b in itertools.pairwise(names):
+            arrow((columns[a] + reach[a], y), (columns[b] - reach[b], y))
+        if level:  # the score's line runs down beside the spelled-out block
+            arrow((0.9, y + 0.45), (columns["TSE"] - 0.25, y + 0.2), ":")
+        if level:
+            arrow((columns["z"], y + 1.3), (columns["CAB"] + 0.1, y + 0.24))
+    ax.plot([0.9, 0.9], [1.2, -4.05], ":", color="#444444", linewidth=1)
+    arrow((columns["TSE"], 1.2), (columns["TSE"], 0.45), ":")
+    ax.text(columns["TSE"] - 0.5, 1.3, "score map $\\mathbf{s}$, resized to every level", ha="center", fontsize=9)
+    ax.text(12.2, -4.5, "twice: double, 3x3\nto 32, then 1 channel", ha="center", va="center", fontsize=8, bbox=box)
+    ax.text(12.2, -3.4, "logits at $H \\times W$", ha="center", va="center", fontsize=9)
+    ax.text(columns["CAB"], 1.3, "deepest level: the average of the TSE's projection\nstands for the deeper $\\mathbf{z}$",
+            ha="center", va="center", fontsize=8)
+    arrow((columns["CAB"], 1.05), (columns["CAB"], 0.5))
+    arrow((columns["z"] + 0.45, -4.5), (11.4, -4.5))
+    arrow((12.2, -4.2), (12.2, -3.6))
+    ax.set(xlim=(-0.8, 13.1), ylim=(-5.1, 1.7))
+    ax.axis("off")
+
+
+def _shared_convolution(answer: Callable) -> None:
+    g = torch.Generator().manual_seed(5)
+    weight, h = torch.randn(6, 5, 3, 3, generator=g), torch.randn(1, 4, 7, 9, generator=g)
+    scores = torch.randn(3, 1, 7, 9, generator=g)
+    spent = []
+
+    def convolve(x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        spent.append(x.shape[0] * kernel.numel())  # multiplications a position
+        return F.conv2d(x, kernel, padding=1)
+
+    together = torch.cat([h.expand(3, -1, -1, -1), scores], dim=1)
+    _need(
+        answer(convolve, weight, h, scores),
+        F.conv2d(together, weight, padding=1),
+        {
+            "The score is the last channel of the kernel, not the first.":
+                F.conv2d(torch.cat([scores, h.expand(3, -1, -1, -1)], dim=1), weight, padding=1),
+            "The features' part is missing.": F.conv2d(scores, weight[:, 4:], padding=1),
+            "The scores' part is missing.": F.conv2d(h, weight[:, :4], padding=1).expand(3, -1, -1, -1),
+        },
+        "A convolution over joined channels is a sum of one over each part, with the kernel split alike.",
+    )
+    if sum(spent) > 6 * 9 * (4 + 3):
+        raise Wrong(f"The result is right, but took {sum(spent)} multiplications a position where {6 * 9 * 7} do: "
+                    "the features are the same for every object.")
+
+
+def _channel_attention(answer: Callable) -> None:
+    g = torch.Generator().manual_seed(3)
+    deeper, shallower = torch.randn(1, 64, 2, 3, generator=g), torch.randn(1, 64, 4, 6, generator=g)
+    weight = torch.randn(64, 128, generator=g) * 0.3
+
+    def gate(averages: torch.Tensor) -> torch.Tensor:
+        return averages @ weight.T
+
+    up = F.interpolate(deeper, size=(4, 6), mode="bilinear", align_corners=False)
+    means = [x.mean((2, 3)) for x in (shallower, deeper)]
+    raw, swapped = gate(torch.cat(means, dim=1)), gate(torch.cat(means[::-1], dim=1))
+    factors = raw.sigmoid()[..., None, None]
+    _need(
+        answer(deeper, shallower, gate),
+        shallower * factors + up,
+        {
+            "The averages are in the wrong order: shallow first.": shallower * swapped.sigmoid()[..., None, None] + up,
+            "The sigmoid is missing: factors lie between 0 and 1.": shallower * raw[..., None, None] + up,
+            "The upsampled deeper map is not added.": shallower * factors,
+            "Only the shallower map is gated, not the sum.": (shallower + up) * factors,
+        },
+        "Gate the shallower channels with the sigmoid of gate(averages), then add the deeper map, upsampled bilinearly.",
+    )
+
+
+shared_convolution = Exercise(
+    "shared_convolution", _shared_convolution,
+    ("A kernel over joined channels can be cut along its input channels.",
+     "convolve(h, weight[:, :-1]) once, plus convolve(scores, weight[:, -1:]): the sum broadcasts over objects."),
+)
+channel_attention = Exercise(
+    "channel_attention", _channel_attention,
+    ("Average both maps over positions, join the averages (shallow first), and ask gate.",
+     "sigmoid(gate(averages))[..., None, None] * shallower + F.interpolate(deeper, size of shallower, bilinear)."),
+)

@@ -1,0 +1,74 @@
+"""Notebook 00: a scene through the whole method."""
+
+import ipywidgets
+import numpy as np
+
+from ..features import TARGET_DEPTH
+from ..files import datasets
+from ..files.frames import FrameSource
+from ..files.images import to_size
+from ..segmenter import Segmenter
+from .pictures import pca_colours
+from .player import Player
+
+
+class Tour:
+    """Pick a bundled scene and one of its objects; Run takes them through the method and opens a `Player`.
+
+    Args:
+        segmenter: does the work.
+        scene: shown first.
+        height: to which the frames are scaled down, pixels.
+
+    Attributes:
+        scene, object: dropdowns; setting `.value` chooses.
+        player: of what was run last, or None.
+        widget: all of it, for display.
+    """
+
+    def __init__(self, segmenter: Segmenter, scene: str = "tumble", height: int = 240):
+        self.segmenter, self.height, self.player = segmenter, height, None
+        notes = datasets.scene_notes()
+        self.scene = ipywidgets.Dropdown(options=[(n["title"], name) for name, n in notes.items()], value=scene)
+        self.object = ipywidgets.Dropdown()
+        self.button = ipywidgets.Button(description="Run", button_style="primary")
+        self.bar = ipywidgets.IntProgress(layout=ipywidgets.Layout(width="140px"))
+        self.note = ipywidgets.HTML()
+        self.stage = ipywidgets.VBox()
+        self.scene.observe(self._describe, "value")
+        self.button.on_click(self.run)
+        self._describe()
+        controls = ipywidgets.HBox([self.scene, self.object, self.button, self.bar])
+        self.widget = ipywidgets.VBox([controls, self.note, self.stage])
+
+    def _describe(self, _change: object = None) -> None:
+        note = datasets.scene_notes()[self.scene.value]
+        self.object.options = [(text, int(i)) for i, text in note["objects"].items()]
+        self.object.index = 0
+        self.note.value = note["watch"]
+
+    def run(self, _button: object = None) -> Player:
+        """Segment the chosen object from its first mask on."""
+        self.button.disabled = True
+        try:
+            scene, i = datasets.scene(self.scene.value), self.object.value
+            source = FrameSource(scene.frames, short_side=self.height)
+            frames = [frame for _, frame in source][scene.given[i]:]
+            mask = to_size((scene.labels(scene.given[i]) == i).astype(np.uint8), frames[0].shape[:2])
+            video, basis = self.segmenter.start(frames[0], mask), None
+            self.bar.value, self.bar.max = 0, len(frames)
+            colours, scores, labels = [], [], [mask]
+            for t, frame in enumerate(frames):
+                features = self.segmenter.features(frame[None])[TARGET_DEPTH][0]
+                picture, basis = pca_colours(features, basis)
+                colours.append(picture)
+                if t > 0:
+                    labels.append(video.step(frame).cpu().numpy())
+                    scores.append(video.scores[0].float().cpu().numpy())
+                self.bar.value = t + 1
+            scores.insert(0, scores[0])  # the first frame is given, not predicted
+            self.player = Player(frames, scores, labels, colours)
+            self.stage.children = [self.player.widget]
+        finally:
+            self.button.disabled = False
+        return self.player

@@ -1,0 +1,138 @@
+"""Notebook 02: D and its weighted loss."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import ipywidgets
+import numpy as np
+import torch
+
+from .. import literal, loss
+from ..config import Config
+from ..memory import initial_gamma
+from ..segmenter import FirstFrame
+from ..target_model import TargetModel, learn
+from .exercise import Exercise, _need
+from .pictures import jpeg, score_picture, with_scale
+
+
+class Relearner:
+    """D, learned anew whenever a slider is let go: what kappa_min, lambda and the position of the labels do.
+
+    Args:
+        frames: the first frame and one to look at, uint8 RGB (H, W, 3).
+        samples: first-frame samples of the first.
+        features: conv4_x of the second, (C, h, w).
+        config: what the sliders do not set.
+
+    Attributes:
+        share, decay, shift: sliders: kappa_min, log10 of both lambdas, columns by which the labels are moved.
+        rule: dropdown of the readings of eq. (4), `RULES`.
+        note: the balance meter (the target's share of the loss), and the seconds that learning took.
+        image, widget: as in `Player`.
+    """
+
+    RULES = (("max, root (meant)", ("max", "root")), ("max, v as printed", ("max", "printed")),
+             ("min, v as printed", ("min", "printed")))
+
+    def __init__(self, frames: list[np.ndarray], samples: FirstFrame, features: torch.Tensor, config: Config):
+        self.frames, self.samples, self.features, self.config = frames, samples, features, config
+        options = {"continuous_update": False}
+        self.share = ipywidgets.FloatLogSlider(value=config.target_share, min=-3, max=-0.1, description="kappa_min", **options)
+        decay = float(np.log10(config.projection_decay))
+        self.decay = ipywidgets.FloatSlider(value=decay, min=-4, max=6, step=0.5, description="log10 lambda", **options)
+        self.shift = ipywidgets.IntSlider(value=0, min=-96, max=96, step=16, description="shift", **options)
+        self.rule = ipywidgets.Dropdown(options=self.RULES, description="eq. (4)")
+        self.note = ipywidgets.HTML()
+        self.image = ipywidgets.Image(format="jpeg", width=min(960, 2 * frames[0].shape[1]))
+        self._lock = threading.Lock()
+        controls = self.share, self.rule, self.decay, self.shift
+        for control in controls:
+            control.observe(self._draw, "value")
+        self._draw()
+        self.widget = ipywidgets.VBox([self.image, self.note, *controls])
+
+    @torch.inference_mode()
+    def learn(self) -> tuple[TargetModel, float]:
+        """D by the sliders, and the target's share of the squared weights."""
+        decay = 10**self.decay.value
+        rule, power = self.rule.value
+        config = replace(self.config, target_share=self.share.value, share_rule=rule, weight_power=power,
+                         projection_decay=decay, filter_decay=decay)
+        labels = torch.roll(self.samples.labels, self.shift.value, dims=2)
+        v = loss.pixel_weights(labels, config.target_share, config.share_rule, config.weight_power).square()
+        gamma = initial_gamma(1, len(labels), config.first_weight, self.samples.features)
+        model = learn(self.samples.features, self.samples._replace(labels=labels).normal(config), gamma, config)
+        return model, ((v * labels).sum() / v.sum()).item()
+
+    def picture(self, model: TargetModel) -> np.ndarray:
+        """Its score maps over both frames, side by side; uint8 RGB."""
+        channels = self.samples.features.shape[2]
+        first = self.samples.features[0, 0].view(channels, *self.samples.size)
+        scores = [model.scores(model.project(x))[0].cpu().numpy() for x in (first, self.features)]
+        return with_scale(np.hstack([score_picture(s, frame) for s, frame in zip(scores, self.frames, strict=True)]))
+
+    @torch.inference_mode()
+    def _draw(self, _change: object = None) -> None:
+        with self._lock:
+            began = time.perf_counter()
+            model, share = self.learn()
+            took = time.perf_counter() - began
+            self.note.value = (f"target's share of the loss <progress max='1' value='{share:.3f}'></progress> {share:.2f}; "
+                               f"learned in {took:.2f} s")
+            self.image.value = jpeg(self.picture(model))
+
+
+def _pixel_weights(answer: Callable) -> None:
+    printed = ("This is the printed min: a target smaller than kappa_min is then never strengthened. Which of the two "
+               "shares should win?")
+    always = "A target larger than kappa_min is held down to it: kappa is the larger of the two shares, not always kappa_min."
+    for rows, columns, smaller in ((3, 4, printed), (14, 15, always)):  # a target below kappa_min, and one above
+        labels = torch.zeros(15, 16)
+        labels[:rows, :columns] = 1
+        right = loss.pixel_weights(labels)
+        _need(
+            answer(labels, 0.1),
+            right,
+            {
+                "This is the square of v: eq. (2) squares v itself, so v must be the square root.": right.square(),
+                smaller: loss.pixel_weights(labels, share_rule="min"),
+                "This is the printed min, and squared: see both notes below eq. (4).": loss.pixel_weights(
+                    labels, share_rule="min", weight_power="printed"
+                ),
+                "Target and background are exchanged.": loss.pixel_weights(1 - labels, 0.9),
+            },
+            "On the target v² should be kappa / (the target's share of the pixels), elsewhere (1 - kappa) / (the rest's).",
+        )
+
+
+def _residual_weight(answer: Callable) -> None:
+    """The share of the loss that lies on the target."""
+    labels = torch.zeros(12, 10)
+    labels[2:4, 3:6] = 1
+    for power in (0.5, 1.0):
+        v = literal.pixel_weights(labels, 0.1, max, power)
+        right = (v.square() * labels).sum() / v.square().sum()
+        _need(
+            torch.as_tensor(answer(v, labels)),
+            right,
+            {
+                "This takes v; the loss squares it.": (v * labels).sum() / v.sum(),
+                "This is the share of pixels, whatever their weight.": labels.mean(),
+            },
+            f"For one mask the share is {right:.3f}.",
+        )
+
+
+pixel_weights = Exercise(
+    "pixel_weights", _pixel_weights,
+    ("labels.mean() is the target's share of the image. kappa is the larger of that and target_share.",
+     "v² = kappa / share on the target and (1 - kappa) / (1 - share) elsewhere; torch.where puts both together."),
+)
+loss_share = Exercise(
+    "loss_share", _residual_weight,
+    ("If all residuals were 1, what would the loss of eq. (2) be? And the part of it on the target?",
+     "v enters the loss squared: (v² · labels).sum() / v².sum()."),
+)

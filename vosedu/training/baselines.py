@@ -1,0 +1,190 @@
+"""The rows of Table 1 that are not ours: Base net, and Base net fine-tuned on the first frame (Section 4.1).
+
+An offline-trained target encoder stands in D's place; backbone, R, training and evaluation are the same.
+"""
+
+from collections.abc import Sequence
+from itertools import cycle
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..aggregation import aggregate, labels_at
+from ..augmentation import first_frame_samples
+from ..features import TARGET_DEPTH
+from ..refinement import Refinement
+from ..segmenter import Segmenter, Video, batches
+from ..weights import fill, part, read_state
+from .clips import Clips
+from .offline import Training
+
+FINE_TUNE_STEPS = 100
+FINE_TUNE_BATCH = 4
+FINE_TUNE_RATE = 1e-4
+"""Adam's; the paper gives the steps and the batch, not the rate. This is the rate that training ended with."""
+
+
+class TargetEncoder(nn.Module):
+    """Scores without online learning: two convolutions over the reference frame's conv4_x map and mask, two over their
+    result and the test frame's map (Section 4.1). The paper leaves the widths open; 96 is D's.
+
+    Args:
+        channels: of conv4_x.
+        width: of the hidden maps.
+    """
+
+    def __init__(self, channels: int, width: int = 96):
+        super().__init__()
+        self.encode = nn.Sequential(
+            nn.Conv2d(channels + 1, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU()
+        )
+        self.compare = nn.Sequential(
+            nn.Conv2d(channels + width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 1, 3, padding=1)
+        )
+
+    def target(self, features: Tensor, masks: Tensor) -> Tensor:
+        """Maps (B, C, h, w) and masks (B, H, W) of reference frames -> their encodings (B, width, h, w)."""
+        covered = F.interpolate(masks[:, None], size=features.shape[-2:], mode="area")
+        return self.encode(torch.cat([features, covered], dim=1))
+
+    def forward(self, features: Tensor, target: Tensor) -> Tensor:
+        """Maps (B, C, h, w) of test frames and encodings (B, width, h, w) -> scores (B, h, w)."""
+        return self.compare(torch.cat([features, target], dim=1))[:, 0]
+
+
+class BaseNet(nn.Module):
+    """Target encoder and R, trained together.
+
+    Args:
+        channels: of the backbone's five maps.
+    """
+
+    def __init__(self, channels: Sequence[int]):
+        super().__init__()
+        self.encoder = TargetEncoder(channels[TARGET_DEPTH])
+        self.refinement = Refinement(channels)
+
+    def forward(
+        self, features: Sequence[Tensor], reference: Tensor, masks: Tensor, size: tuple[int, int]
+    ) -> Tensor:
+        """Logits (B, H, W).
+
+        Args:
+            features: five maps (B, C_d, h_d, w_d) of the test frames.
+            reference: (B, C, h, w), conv4_x of the reference frames.
+            masks: (B, H, W), the objects there.
+            size: (H, W).
+        """
+        scores = self.encoder(features[TARGET_DEPTH], self.encoder.target(reference, masks))
+        return self.refinement(features, scores, size)
+
+
+class BaseTraining(Training):
+    """Training of the Base net: the same samples and recipe; the reference frame is encoded in every step."""
+
+    def build(self) -> nn.Module:
+        """A Base net with random parameters."""
+        return BaseNet(self.segmenter.backbone.channels)
+
+    def logits(self, network: nn.Module, sequences: list[tuple[Clips, int]], frames: Tensor) -> tuple[Tensor, None]:
+        """As `Training.logits`, with an encoding of each reference frame in place of D, and so without scores."""
+        count = frames.shape[1]
+        shots = [clips.reference(index) for clips, index in sequences]
+        images = torch.from_numpy(np.stack([s.frame for s in shots]))[:, None]
+        masks = torch.from_numpy(np.stack([s.mask for s in shots])).to(self.segmenter.device).float()
+        reference = self.features(images)[TARGET_DEPTH]
+        each = (x.repeat_interleave(count, dim=0) for x in (reference, masks))
+        return network(self.features(frames), *each, tuple(frames.shape[2:4])), None
+
+
+def load_base_net(path: Path, channels: Sequence[int]) -> BaseNet:
+    """A trained Base net from a file of `vosedu train --base-net`.
+
+    Raises:
+        InputError: the file is unusable or belongs to another backbone.
+    """
+    net = BaseNet(channels)
+    fill(net, part(read_state(path)[0], "base."), "the base net", path)
+    return net.eval().requires_grad_(False)
+
+
+class BaseSegmenter:
+    """The Base net behind the interface of `Segmenter`: `start` a video, `step` through it.
+
+    Args:
+        segmenter: gives F, device and settings; its own R and D are not used.
+        net: a trained Base net.
+        fine_tune: fine-tune the net on first-frame samples of each object (F-T in Table 1).
+    """
+
+    def __init__(self, segmenter: Segmenter, net: BaseNet, fine_tune: bool = False):
+        self.segmenter, self.net, self.fine_tune = segmenter, net.to(segmenter.device), fine_tune
+
+    def start(self, frame: np.ndarray, labels: np.ndarray, seed: int = 0) -> "BaseVideo":
+        """As `Segmenter.start`."""
+        return BaseVideo(self, frame, labels, seed)
+
+
+class BaseVideo:
+    """The state of one video: an encoding of each object, and its own net where that is fine-tuned."""
+
+    def __init__(self, base: BaseSegmenter, frame: np.ndarray, labels: np.ndarray, seed: int):
+        self.base, self.seed, self.size = base, seed, frame.shape[:2]
+        self.ids: list[int] = []
+        self._targets: list[tuple[BaseNet, Tensor]] = []
+        self._add(frame, labels)
+
+    @torch.no_grad()
+    def _add(self, frame: np.ndarray, labels: np.ndarray) -> None:
+        segmenter = self.base.segmenter
+        for i in (int(i) for i in np.unique(labels) if i and int(i) not in self.ids):
+            mask = (labels == i).astype(np.uint8)
+            net = self._tuned(frame, mask, i) if self.base.fine_tune else self.base.net
+            reference = segmenter.features(frame[None])[TARGET_DEPTH]
+            masks = torch.from_numpy(mask[None]).to(reference)
+            self._targets.append((net, net.encoder.target(reference, masks)))
+            self.ids.append(i)
+
+    @torch.enable_grad()
+    def _tuned(self, frame: np.ndarray, mask: np.ndarray, i: int) -> BaseNet:
+        """A copy of the net, fine-tuned on first-frame samples: 100 iterations of Adam, four samples each."""
+        segmenter = self.base.segmenter
+        images, labels = first_frame_samples(frame, mask, segmenter.config.samples, (self.seed, i))
+        net = BaseNet(segmenter.backbone.channels).to(segmenter.device)
+        net.load_state_dict(self.base.net.state_dict())
+        net.train()
+        optimiser = torch.optim.Adam(net.parameters(), lr=FINE_TUNE_RATE)
+        rng = np.random.default_rng((self.seed, i))
+        maps = [torch.cat(x) for x in zip(*map(segmenter.features, batches(images)), strict=True)]
+        reference, masks = maps[TARGET_DEPTH][:1], torch.from_numpy(mask[None]).to(maps[TARGET_DEPTH])
+        order = cycle(np.concatenate([rng.permutation(len(images)) for _ in range(FINE_TUNE_BATCH)]))
+        for _ in range(FINE_TUNE_STEPS):
+            chosen = [next(order) for _ in range(FINE_TUNE_BATCH)]
+            features = [x[chosen] for x in maps]
+            each = (x.expand(FINE_TUNE_BATCH, *x.shape[1:]) for x in (reference, masks))
+            logits = net(features, *each, self.size)
+            loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels[chosen]).to(logits))
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+        return net.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def step(self, frame: np.ndarray, new_labels: np.ndarray | None = None) -> Tensor:
+        """As `Video.step`."""
+        features = self.base.segmenter.features(frame[None])
+        logits = [
+            net.refinement(features, net.encoder(features[TARGET_DEPTH], target), self.size) for net, target in self._targets
+        ]
+        self.probabilities = aggregate(torch.cat(logits).sigmoid())
+        self.labels = labels_at(self.probabilities, self.ids, self.size)
+        if new_labels is not None:
+            self._add(frame, new_labels)
+            fresh = torch.from_numpy(new_labels.astype(np.uint8)).to(self.labels.device)
+            self.labels = torch.where(fresh > 0, fresh, self.labels)
+        return self.labels
+
+    enlarged = Video.enlarged

@@ -1,0 +1,126 @@
+"""How the bundled `compact` backbone was made, second part: features tuned for being learned from.
+
+Not part of the paper, whose backbone keeps its ImageNet parameters. Distillation (`vosedu.distillation`) makes a student
+see what its teacher sees; D then needs features in which one frame tells the target from the rest of *other* frames. So
+each step learns a 3x3 filter on the reference frame of a clip by ridge regression, which stands in for D and can be
+differentiated, and lowers the cross-entropy of its scores in the clip's validation frames by changing the features.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..augmentation import first_frame_samples
+from ..evaluation.metrics import jaccard
+from ..features import TARGET_DEPTH, Backbone, build_backbone
+from ..loss import pixel_weights
+from ..segmenter import READOUT, Segmenter
+from .clips import VOID, Clips
+from .offline import Training
+
+FROZEN = ("body.conv1", "body.bn1", "body.layer1")
+"""Edges and colours need no tuning, and their large maps are what a step's time would go into."""
+REFERENCES = 2
+"""First-frame samples that the filter is learned on: the frame and one augmented copy."""
+RIDGE_DECAY = 20.0
+SHARE = 0.25
+"""Least share of the target in the loss, as kappa_min in eq. (4)."""
+
+
+class Tunable(nn.Module):
+    """A backbone whose blocks from conv3_x on learn; batch normalisation keeps the statistics that it came with."""
+
+    def __init__(self, backbone: Backbone):
+        super().__init__()
+        self.backbone = backbone
+        for name, parameter in backbone.named_parameters():
+            parameter.requires_grad_(not name.startswith(FROZEN))
+
+    def train(self, mode: bool = True) -> "Tunable":
+        """Evaluation mode always: see the class."""
+        return super().train(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [0, 1] -> conv4_x maps (B, C, h, w)."""
+        return self.backbone(images)[TARGET_DEPTH]
+
+
+def ridge_scores(features: Tensor, labels: Tensor, weights: Tensor, others: Tensor, decay: float = RIDGE_DECAY) -> Tensor:
+    """Scores in `others` of the 3x3 filter that fits `features` to `labels` best, differentiable in all maps.
+
+    The filter f minimises Σ weights (labels - f * features)² + decay ‖f‖² on features of unit root mean square. There are
+    fewer positions than coefficients, so the dual system is solved.
+
+    Args:
+        features: (K, C, h, w).
+        labels: (K, h, w) in [0, 1].
+        weights: (K, h, w), not negative.
+        others: (T, C, h, w).
+
+    Returns:
+        (T, h, w).
+    """
+    scale = features.square().mean().rsqrt()
+
+    def neighbourhoods(maps: Tensor) -> Tensor:
+        return F.unfold(scale * maps, kernel_size=3, padding=1).mT
+
+    root = weights.flatten().sqrt()[:, None]
+    rows = root * neighbourhoods(features).flatten(0, 1)
+    gram = rows @ rows.T
+    dual = torch.linalg.solve(gram + decay * torch.eye(len(gram), device=gram.device), root * labels.reshape(-1, 1))
+    return (neighbourhoods(others) @ (rows.T @ dual)).view(len(others), *others.shape[-2:])
+
+
+def covered(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """Share of each cell that the target covers: (K, H, W) -> (K, h, w)."""
+    return F.interpolate(masks[:, None], size=size, mode="area")[:, 0]
+
+
+class FeatureTuning(Training):
+    """Training of the backbone; samples, recipe, checkpoints and curves as when R is trained (`vosedu.training`)."""
+
+    def build(self) -> nn.Module:
+        """The backbone, ready to be tuned, with random parameters: `start` brings the distilled ones."""
+        return Tunable(build_backbone(self.segmenter.backbone.name))
+
+    def losses(self, batch: tuple) -> Tensor:
+        """Weighted cross-entropy of the ridge filters' scores in the validation frames of a batch from `Samples`."""
+        sources, indices, frames, masks = batch
+        device, t = self.segmenter.device, frames.shape[1]
+        shots = [self.samples.sources[s].reference(int(i)) for s, i in zip(sources, indices, strict=True)]
+        drawn = [first_frame_samples(*shot, REFERENCES, (self.recipe.seed, self.step, n)) for n, shot in enumerate(shots)]
+        images = torch.cat([torch.from_numpy(np.stack([d[0] for d in drawn])), frames], dim=1).to(device)
+        labels = torch.cat([torch.from_numpy(np.stack([d[1] for d in drawn])), masks], dim=1).to(device).float()
+        maps = self.shared(images.flatten(0, 1).permute(0, 3, 1, 2).float() / 255)
+        cells = tuple(maps.shape[-2:])
+        found = []
+        for x, y in zip(maps.unflatten(0, (len(shots), REFERENCES + t)), labels, strict=True):
+            given, asked = y[:REFERENCES], y[REFERENCES:]
+            scores = ridge_scores(x[:REFERENCES], covered(given, cells), covered(pixel_weights(given).square(), cells),
+                                  x[REFERENCES:])
+            # at four times the score map's resolution: finer edges are R's business
+            fine = tuple(4 * n for n in cells)
+            logits = READOUT[0] * F.interpolate(scores[:, None], fine, mode="bilinear")[:, 0] + READOUT[1]
+            truth, known = covered((asked == 1).float(), fine), covered((asked != VOID).float(), fine)
+            weights = known * pixel_weights((truth > 0.5).float(), SHARE).square()
+            found.append((weights * F.binary_cross_entropy_with_logits(logits, truth, reduction="none")).mean())
+        return torch.stack(found).mean()
+
+    @torch.no_grad()
+    def validate(self, clips: Clips, shots: int = 4) -> tuple[float, float, float]:
+        """Cross-entropy and J of D itself, learned by the engine on the tuned features; NaN for what R alone has."""
+        engine = Segmenter(self.trained().backbone, None, None, self.segmenter.config, str(self.segmenter.device))
+        found = []
+        for index in range(len(clips)):
+            video, rng = engine.start(*clips.reference(index)), np.random.default_rng(index)
+            for _ in range(shots):
+                shot = clips.draw(index, rng)
+                features = engine.features(shot.frame[None])
+                scores = video.model.scores(video.model.project(features[TARGET_DEPTH][0]))
+                logits = engine.logits(features, scores, shot.mask.shape)
+                truth = torch.from_numpy(shot.mask[None]).to(logits)
+                found.append((F.binary_cross_entropy_with_logits(logits, truth).item(),
+                              jaccard((logits[0] > 0).cpu().numpy(), shot.mask)))
+        return (*np.mean(found, axis=0).tolist(), float("nan"))
