@@ -24,7 +24,7 @@ test: $(VENV)/ready
 # Needs Chromium on the machine (Debian: apt install chromium).
 test-browser: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
-	$(BIN)/python -m pytest -m browser tests/test_browser.py
+	$(BIN)/python -m pytest -m browser tests/project/test_browser.py
 
 notebooks: $(VENV)/ready
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb

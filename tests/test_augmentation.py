@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import moving_disk
+from helpers import moving_disk
 
 from vosedu.augmentation import cut_out, first_frame_samples, paste
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import moving_disk
+from helpers import moving_disk
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vosedu import BEST, PAPER, InputError, Segmenter

@@ -13,7 +13,7 @@ from vosedu.device import pick_device
 from vosedu.errors import InputError
 from vosedu.segmenter import Segmenter
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "vosedu").glob("*.py"))
 ABSENT = {"fcntl", "grp", "pty", "pwd", "readline", "resource", "termios", "tty"}
 """Modules that Windows lacks."""

@@ -5,8 +5,8 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from conftest import moving_disk
-from test_training import TINY, Disks
+from helpers import moving_disk
+from tiny_training import TINY, Disks
 
 from vosedu import weights
 from vosedu.errors import InputError

@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import moving_disk
-from test_video import save_frames
+from helpers import moving_disk, save_frames
 
 from vosedu import pipeline
 from vosedu import weights as weights_module

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from test_video import save_frames
+from helpers import save_frames
 
 from vosedu.commands import main
 from vosedu.features import build_backbone

@@ -5,7 +5,7 @@ import threading
 import cv2
 import numpy as np
 import pytest
-from conftest import moving_disk
+from helpers import moving_disk, save_frames
 from PIL import Image
 
 from vosedu.errors import InputError
@@ -14,13 +14,6 @@ from vosedu.files.frames import FrameSource, working_size
 from vosedu.files.images import DAVIS_PALETTE, check_first_mask, contact_sheet, overlay, read_image, read_mask, write_mask
 from vosedu.files.threads import BackgroundWriter, prefetch
 from vosedu.files.whole import atomic
-
-
-def save_frames(folder, frames, names=None):
-    folder.mkdir(parents=True, exist_ok=True)
-    for index, frame in enumerate(frames):
-        Image.fromarray(frame).save(folder / (names[index] if names else f"{index:05d}.png"))
-    return folder
 
 
 def test_folder_in_natural_order_without_strays(tmp_path):

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import moving_disk
+from helpers import moving_disk, save_frames
 from PIL import Image
-from test_video import save_frames
 
 from vosedu.commands import main
 from vosedu.evaluation.metrics import jaccard

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from conftest import moving_disk
+from helpers import moving_disk
 from matplotlib import colormaps
 
 from vosedu.config import BEST

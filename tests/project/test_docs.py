@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 ROWS = [row.strip("| \n").split("|") for row in (ROOT / "docs" / "equations.md").read_text(encoding="utf-8").splitlines()
         if row.startswith("|") and "`" in row]
 

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from conftest import moving_disk
+from helpers import anew, moving_disk
 
 from vosedu import Segmenter, cuda_graphs
 from vosedu.cuda_graphs import Replayed
@@ -80,11 +80,6 @@ def test_a_segmenter_by_recordings_gives_the_same_masks(random_segmenter):
     assert replaying.graphs == "on" and plain.graphs == "off: no CUDA device"
     replaying.replayed["R"].refused = "out of memory"
     assert replaying.graphs == "off: out of memory"
-
-
-def anew(function, *_tensors, **rest):
-    """A recording that computes."""
-    return lambda *tensors: function(*tensors, **rest)
 
 
 def fails(*_args, **_rest):

@@ -108,7 +108,7 @@ def test_outlined_photographs_are_stills(tmp_path):
     truth = cv2.circle(np.zeros((160, 200), np.uint8), (100, 80), 40, 1, -1)
     scene[truth > 0] = (30, 60, 220)
     cv2.imwrite(str(tmp_path / "in" / "disk.png"), scene)
-    script = Path(__file__).parent.parent / "data" / "outline_photographs.py"
+    script = Path(__file__).parents[2] / "data" / "outline_photographs.py"
     run = subprocess.run([sys.executable, str(script), "--images", str(tmp_path / "in"), "--out", str(tmp_path / "out")],
                          capture_output=True, text=True, check=True)
     assert "1 of 2 photographs" in run.stdout

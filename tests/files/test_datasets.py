@@ -4,9 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from conftest import moving_disk
+from helpers import moving_disk, save_frames
 from PIL import Image
-from test_video import save_frames
 
 from vosedu.errors import InputError
 from vosedu.files import datasets

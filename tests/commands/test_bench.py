@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from helpers import anew
 from PIL import Image
-from test_graphs import anew
 from tqdm import tqdm
 
 from vosedu import config

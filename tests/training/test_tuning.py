@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from test_training import TINY, Disks
+from tiny_training import TINY, Disks
 
 from vosedu.features import build_backbone
 from vosedu.segmenter import Segmenter

@@ -1,53 +1,20 @@
 """Offline training: it learns, resumes exactly, and gives in two processes what it gives in one."""
 
-import os
 import subprocess
 import sys
-from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from tiny_training import Disks, training
 
-from vosedu.config import FAST
 from vosedu.errors import InputError
-from vosedu.segmenter import Segmenter
-from vosedu.training.clips import VOID, Shot
+from vosedu.training.clips import VOID
 from vosedu.training.curves import COLUMNS, read_table
-from vosedu.training.offline import SMOOTH, Recipe, Samples, Training, soft_jaccard, train
+from vosedu.training.offline import SMOOTH, Recipe, Samples, soft_jaccard, train
 from vosedu.weights import load_pretrained, part
-
-TINY = replace(FAST, samples=2, channels=8, gn_steps=2, cg_later=3)
-
-
-class Disks:
-    """Six disks of six colours on noise, each a sequence; another shot has it elsewhere."""
-
-    def __init__(self, size):
-        self.size = size
-
-    def __len__(self):
-        return 6
-
-    def key(self, index):
-        return str(index)
-
-    def reference(self, index):
-        return self.draw(index, np.random.default_rng(100 + index))
-
-    def draw(self, index, rng):
-        centre = tuple(int(rng.integers(20, n - 20)) for n in self.size[::-1])
-        mask = cv2.circle(np.zeros(self.size, np.uint8), centre, 16, 1, -1)
-        frame = rng.integers(60, 120, (*self.size, 3)).astype(np.uint8)
-        frame[mask > 0] = np.roll([220, 40, 90], index) if index < 3 else np.roll([30, 200, 210], index)
-        return Shot(frame, mask)
-
-
-def training(out, steps=4, start=None, **kwargs):
-    recipe = Recipe(steps=steps, batch=2, height=64, **kwargs)
-    segmenter = Segmenter.from_pretrained(config=TINY, device="cpu")
-    return Training(segmenter, [(Disks(recipe.size), 1)], recipe, out, start), Disks(recipe.size)
 
 
 def test_rate_falls_to_a_tenth_after_two_thirds():
@@ -149,7 +116,7 @@ def test_two_processes_give_the_loss_of_one(tmp_path):
         "from pathlib import Path\n"
         "import torch\n"
         "torch.set_num_threads(1)\n"
-        "from test_training import training\n"
+        "from tiny_training import training\n"
         "from vosedu.training import join_processes, leave_processes\n"
         "joined = join_processes(torch.device('cpu'))\n"
         "out = Path(sys.argv[1])\n"
@@ -165,7 +132,7 @@ def test_two_processes_give_the_loss_of_one(tmp_path):
     found = []
     for name, launcher in (("one", []), ("two", ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"])):
         (tmp_path / name).mkdir()
-        command = [sys.executable, *launcher, str(script), str(tmp_path / name), os.path.dirname(__file__)]
+        command = [sys.executable, *launcher, str(script), str(tmp_path / name), str(Path(__file__).parents[1])]
         run = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert run.returncode == 0, run.stderr[-2000:]
         found.append(torch.load(tmp_path / name / "result.pt", weights_only=True))

@@ -12,7 +12,7 @@ POSIX_PARTS = ("segment, Ctrl-C", "evaluate, Ctrl-C", "segment, no space", "eval
 
 def test_nothing_is_lost():
     run = subprocess.run([sys.executable, "-m", "benchmarks.faults", "--quick"], capture_output=True, text=True, timeout=900,
-                         cwd=Path(__file__).parent.parent, encoding="utf-8")
+                         cwd=Path(__file__).parents[2], encoding="utf-8")
     assert run.returncode == 0, run.stdout + run.stderr[-2000:]
     rows = {line[:28].strip(): line[28:].split() for line in run.stdout.splitlines()[1:]}
     for part in (*PARTS, *(POSIX_PARTS if sys.platform != "win32" else ()), "all"):

@@ -8,7 +8,7 @@ import threading
 import zipfile
 
 import pytest
-from conftest import moving_disk
+from helpers import moving_disk
 from PIL import Image
 
 from vosedu.commands import main

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 import numpy as np
 import pytest
-from conftest import moving_disk
+from helpers import moving_disk
 from PIL import Image
 
 from vosedu.errors import InputError

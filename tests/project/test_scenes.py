@@ -12,7 +12,7 @@ from PIL import Image
 
 from vosedu.files import datasets
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SCENES = ROOT / "data" / "scenes"
 NOTES = json.loads((SCENES / "scenes.json").read_text(encoding="utf-8"))
 NAMES = sorted(NOTES["scenes"])
