@@ -1,7 +1,9 @@
 """From one probability map per object to one label per pixel: soft aggregation (Section 3.4)."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -46,3 +48,35 @@ def labels_at(probabilities: Tensor, ids: Sequence[int], size: tuple[int, int]) 
         labels = torch.where(p > greatest, i, labels)
         greatest = torch.maximum(greatest, p)
     return labels
+
+
+class Answer(NamedTuple):
+    """What becomes of the logits of one frame."""
+
+    probabilities: Tensor
+    """(N + 1, h, w) after aggregation, the background first."""
+    small: Tensor
+    """uint8 (h, w), ids at the size of the probabilities."""
+    labels: Tensor
+    """uint8 (H, W), ids at the size asked for."""
+
+
+def answer(logits: Tensor, ids: Sequence[int], size: tuple[int, int], rule: str = "softmax") -> Answer:
+    """Aggregate the logits (N, h, w) of objects segmented alone, and label every pixel at both sizes.
+
+    Args:
+        logits: (N, h, w), of R or of the readout of D alone.
+        ids: of the N objects.
+        size: (H, W) of the video.
+        rule: as `aggregate` takes it.
+    """
+    probabilities = aggregate(logits.sigmoid(), rule)
+    small = labels_at(probabilities, ids, probabilities.shape[-2:])
+    labels = small if tuple(probabilities.shape[-2:]) == tuple(size) else labels_at(probabilities, ids, size)
+    return Answer(probabilities, small, labels)
+
+
+def laid_over(labels: Tensor, given: np.ndarray) -> Tensor:
+    """The labels (H, W), with the ids given (H, W) in their place where those are not 0: uint8 (H, W)."""
+    fresh = torch.from_numpy(given.astype(np.uint8)).to(labels.device)
+    return torch.where(fresh > 0, fresh, labels)

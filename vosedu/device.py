@@ -34,38 +34,46 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 class Stopwatch:
-    """Seconds a stage, added up. On CUDA it records events, so that timing never makes the host wait."""
+    """Seconds per stage, added up. On CUDA it records events, so that timing never makes the host wait."""
 
     def __init__(self, device: torch.device):
         self.cuda = device.type == "cuda"
         self._seconds: dict[str, float] = defaultdict(float)
         self._events: deque[tuple[str, torch.cuda.Event, torch.cuda.Event]] = deque()
+        self._last = self._now()
 
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
+    def begin(self) -> None:
+        """What comes before this belongs to no stage."""
+        self._last = self._now()
+
+    def lap(self, stage: str) -> None:
+        """The time since the last `begin` or `lap` belongs to `stage`."""
+        now = self._now()
         if self.cuda:
-            begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-            begin.record()
-            yield
-            end.record()
-            self._events.append((stage, begin, end))
+            self._events.append((stage, self._last, now))
             while len(self._events) > 1000 and self._events[0][2].query():  # over already: the sum needs no waiting
                 self._collect()
         else:
-            begin = time.perf_counter()
-            yield
-            self._seconds[stage] += time.perf_counter() - begin
-
-    def _collect(self) -> None:
-        stage, begin, end = self._events.popleft()
-        end.synchronize()
-        self._seconds[stage] += begin.elapsed_time(end) / 1000
+            self._seconds[stage] += now - self._last
+        self._last = now
 
     def seconds(self) -> dict[str, float]:
         """Seconds by stage so far."""
         while self._events:
             self._collect()
         return dict(self._seconds)
+
+    def _now(self) -> "float | torch.cuda.Event":
+        if not self.cuda:
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def _collect(self) -> None:
+        stage, begin, end = self._events.popleft()
+        end.synchronize()
+        self._seconds[stage] += begin.elapsed_time(end) / 1000
 
 
 def versions() -> dict[str, str]:

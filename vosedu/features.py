@@ -1,6 +1,8 @@
 """F: five feature maps of a frozen, pre-trained network (Section 3.5)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +17,57 @@ STRIDES = (4, 4, 8, 16, 32)
 """Pixels of the image per position of each map, shallowest first."""
 TARGET_DEPTH = 3
 """Index of the map that the target model reads: conv4_x, stride 16."""
-RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101")
-NAMES = ("compact", "mobilenet_v2", *RESNETS)
+
+def _compact() -> ResNet:
+    """ResNet with blocks (1, 1, 2, 1), and 256 channels in place of 512 in conv5_x: it holds most of the parameters, and D
+    never reads it."""
+    network = ResNet(BasicBlock, [1, 1, 2, 1])
+    network.inplanes = 256
+    network.layer4 = network._make_layer(BasicBlock, 256, 1, stride=2)
+    return network
+
+
+def _mobilenet() -> nn.Module:
+    """The teacher of the distillation: torchvision's MobileNetV2 with ReLU in place of ReLU6."""
+    network = get_model("mobilenet_v2", weights=None)
+    for module in list(network.modules()):
+        for key, child in module.named_children():
+            if isinstance(child, nn.ReLU6):
+                setattr(module, key, nn.ReLU(inplace=True))
+    return network
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A kind of backbone; one line of `BACKBONES` each.
+
+    Attributes:
+        network: makes a classifier with random parameters.
+        nodes: its five modules whose outputs are the maps, shallowest first.
+        source: where trained parameters come from if no file is given: "bundled", "torchvision", or "" for nowhere.
+        short_side: pixels on the shorter side of the frames that it sees best; 0: frames as they are.
+        conv5: its module conv5_x, which R alone reads; "" where there is none that could be trained apart.
+    """
+
+    network: Callable[[], nn.Module]
+    nodes: tuple[str, ...] = ("maxpool", "layer1", "layer2", "layer3", "layer4")
+    source: str = "torchvision"
+    short_side: int = 0
+    conv5: str = "layer4"
+
+
+BACKBONES = {
+    # trained at 240 rows, it is better at 360 than at 480, and far better than at the size of small videos (docs/presets.md)
+    "compact": Architecture(_compact, source="bundled", short_side=360),
+    "mobilenet_v2": Architecture(_mobilenet, tuple(f"features.{i}" for i in (2, 3, 6, 13, 17)), source="", conv5=""),
+    **{f"resnet{n}": Architecture(partial(get_model, f"resnet{n}", weights=None)) for n in (18, 34, 50, 101)},
+}
+
+RESNETS = tuple(name for name, kind in BACKBONES.items() if kind.source == "torchvision")  # SHIM
+
+
+def resnet(name: str) -> ResNet:  # SHIM
+    return BACKBONES[name].network()
 
 
 class Backbone(nn.Module):
@@ -26,8 +77,8 @@ class Backbone(nn.Module):
     conv3_x, conv4_x and conv5_x. All parameters are frozen, and are named as torchvision names them.
 
     Args:
-        name: one of `NAMES`.
-        network: a torchvision classifier; what lies behind the last node is dropped.
+        name: one of `BACKBONES`.
+        network: a torchvision classifier; what comes after the last node is dropped.
         nodes: the five modules of `network` whose outputs are the maps.
     """
 
@@ -54,38 +105,25 @@ class Backbone(nn.Module):
         return tuple(self.body((images - self.mean * scale) / (self.deviation * scale)).values())
 
 
-def build_backbone(name: str) -> Backbone:
-    """The architecture `name` with random parameters; `vosedu.weights.load_backbone` gives it its trained ones.
+def architecture(name: str) -> Architecture:
+    """The entry of `BACKBONES`.
 
     Raises:
         InputError: the name is unknown.
     """
-    if name == "mobilenet_v2":
-        # The teacher of the distillation: torchvision's network with ReLU in place of ReLU6.
-        network = get_model(name, weights=None)
-        for module in list(network.modules()):
-            for key, child in module.named_children():
-                if isinstance(child, nn.ReLU6):
-                    setattr(module, key, nn.ReLU(inplace=True))
-        return Backbone(name, network, [f"features.{i}" for i in (2, 3, 6, 13, 17)])
-    return Backbone(name, resnet(name), ["maxpool", "layer1", "layer2", "layer3", "layer4"])
+    if name not in BACKBONES:
+        raise InputError(f"unknown backbone '{name}': choose one of {', '.join(BACKBONES)}")
+    return BACKBONES[name]
 
 
-def resnet(name: str) -> ResNet:
-    """The ResNet behind a backbone, with random parameters, as torchvision builds it.
+def build_backbone(name: str) -> Backbone:
+    """The architecture `name` with random parameters; `vosedu.weights.load_pretrained` gives it its trained ones.
 
     Raises:
-        InputError: the name is none of a ResNet.
+        InputError: the name is unknown.
     """
-    if name == "compact":
-        network = ResNet(BasicBlock, [1, 1, 2, 1])
-        # conv5_x with 256 channels in place of 512: it holds most of the parameters and D never reads it.
-        network.inplanes = 256
-        network.layer4 = network._make_layer(BasicBlock, 256, 1, stride=2)
-        return network
-    if name in RESNETS:
-        return get_model(name, weights=None)
-    raise InputError(f"unknown backbone '{name}': choose one of {', '.join(NAMES)}")
+    kind = architecture(name)
+    return Backbone(name, kind.network(), kind.nodes)
 
 
 def fold_batchnorm(module: nn.Module) -> nn.Module:

@@ -90,6 +90,16 @@ def normal_form(labels: Tensor, weights: Tensor, size: tuple[int, int]) -> Norma
     return NormalForm(stencil, rows.T @ weighted @ columns, (weighted * labels).sum(dim=(-2, -1)))
 
 
+def weighted_normal_form(
+    labels: Tensor, size: tuple[int, int], target_share: float = 0.1, share_rule: str = "max", weight_power: str = "root"
+) -> NormalForm:
+    """The normal form of labels (..., H, W) with the weights of eq. (4), for score maps of `size` (h, w).
+
+    The other arguments are those of `pixel_weights`.
+    """
+    return normal_form(labels, pixel_weights(labels, target_share, share_rule, weight_power), size)
+
+
 def apply_stencil(stencil: Tensor, scores: Tensor) -> Tensor:
     """K s for stencil (..., 4, h, w) and scores (..., h, w)."""
     centre, right, below, diagonal = stencil.unbind(dim=-3)

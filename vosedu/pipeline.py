@@ -1,18 +1,18 @@
-"""One run of `segment`: what decides its masks, how far it has come, and how it goes on after being cut off.
+"""From a video to masks: the one loop over frames, and the run of it that writes masks, is cut off, and goes on.
 
-`run.json` beside the masks holds settings and SHA-256 of all that goes in. While a run is under way,
-`checkpoint.safetensors` beside it holds the state of the video after some frame; it is queued behind that frame's mask, so
-where it exists, so do all masks up to it.
+While a run is under way, `checkpoint.safetensors` beside its masks holds the state of the video after some frame. It is
+queued after that frame's mask, so where it exists, so do all masks up to it.
 """
 
 import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import safetensors.torch
@@ -21,112 +21,80 @@ from safetensors import SafetensorError, safe_open
 from .device import out_of_memory
 from .errors import InputError
 from .files.films import OverlayWriter
-from .files.frames import FrameSource
-from .files.images import overlay, read_mask, to_size, write_mask
+from .files.images import overlay, read_mask, write_mask
 from .files.threads import BackgroundWriter, prefetch
-from .files.whole import digest, read_json, sweep, write_bytes, write_json
-from .segmenter import Segmenter, Video
-
-NOTES = "run.json"
+from .files.whole import write_bytes
+from .segmenter import Engine, Segmenter, State, Video
 
 
-def identity(notes: dict) -> dict:
-    """What decides the masks of a run: two runs that agree in it may continue each other."""
-    settings = {name: value for name, value in notes["settings"].items() if name != "weights"}  # the hash speaks for it
-    hashes = {f"{name} (SHA-256)": value for name, value in notes["sha256"].items() if name != "output"}
-    return {**settings, **hashes}
+class Frames(Protocol):
+    """What can be segmented: `FrameSource`, a video file or a folder, or `Clip`, arrays."""
+
+    size: tuple[int, int]
+    """(H, W) of every frame."""
+
+    def name(self, index: int) -> str:
+        """What the mask of frame `index` is called, without an ending."""
+
+    def whole(self, start: int = 0) -> Iterator[tuple[str, np.ndarray]]:
+        """Name and uint8 RGB (H, W, 3) of every frame from `start` on."""
 
 
-def begin(out: Path, notes: dict, source: FrameSource) -> dict:
-    """Put run.json into a folder of masks, or take up the one that is there; leftovers of killed runs are removed.
+class Tracked(NamedTuple):
+    """A frame and what was made of it."""
+
+    index: int
+    name: str
+    frame: np.ndarray
+    """uint8 RGB (H, W, 3)."""
+    labels: np.ndarray
+    """uint8 (H, W), ids."""
+    state: State | None
+    """Of the video after this frame; None where the ids were read from a mask that was written before."""
+
+
+def track(
+    engine: Engine, source: Frames, masks: Mapping[int, np.ndarray], seed: int = 0, state: State | None = None
+) -> Iterator[Tracked]:
+    """Segment a video: the loop of Algorithm 1, from the first mask on.
+
+    Frames are decoded ahead in a thread. What is given is taken as it is: the ids of a mask stand in its frame's answer.
 
     Args:
-        out: the folder.
-        notes: of the run that wants to write there.
-        source: of its frames.
-
-    Returns:
-        what run.json holds; its "finished" says whether that run came to its end, with all masks still there.
-
-    Raises:
-        InputError: the folder belongs to a run that would have other masks.
-    """
-    sweep(out)
-    path = out / NOTES
-    if not path.is_file():
-        write_json(path, notes)
-        return notes
-    before = read_notes(path)
-    had, has = identity(before), identity(notes)
-    for name in sorted(had.keys() | has.keys()):
-        if had.get(name) != has.get(name):
-            raise InputError(f"{out} holds masks of a run with {name} {had.get(name)}, and this run has {has.get(name)}: "
-                             "choose another --out, or delete that folder")
-    if _complete(out, before, source):
-        Checkpoint(out).path.unlink(missing_ok=True)  # killed before it could do this itself
-    elif before["finished"]:
-        before["finished"] = False
-        write_json(path, before)
-    return before
-
-
-def read_notes(path: Path) -> dict:
-    """A run.json.
+        engine: a `Segmenter`, or a baseline.
+        source: of the frames.
+        masks: frame index -> ids (H, W) of the objects that enter there; the least index is where segmenting begins.
+        seed: of the engine.
+        state: of a video that goes on; it has seen the frames up to its `frame_index`.
 
     Raises:
-        InputError: missing, or not what `segment` writes.
+        InputError: a mask has another size than the frames, shows no object, or a frame cannot be read.
     """
-    notes = read_json(path)
-    parts = {"input": str, "masks": str, "settings": dict, "sha256": dict, "versions": dict, "machine": str, "threads": int,
-             "finished": bool}
-    if notes.get("finished") is True:
-        parts |= {"frames": int, "objects": int, "seconds": float, "stages": dict}
-    wrong = next((name for name, kind in parts.items() if not isinstance(notes.get(name), kind)), None)
-    if wrong:
-        raise InputError(f"{path} has no usable '{wrong}', so `segment` did not write it: choose another --out or file")
-    return notes
+    for index, given in masks.items():
+        if given.shape != source.size:
+            raise InputError(f"the mask of frame {source.name(index)} is {given.shape[1]}x{given.shape[0]}, the frames "
+                             f"{source.size[1]}x{source.size[0]}: give a mask of the frames' size")
+    start = min(masks) + (state.frame_index + 1 if state else 0)
+    with out_of_memory(engine.working_size(source.size)), closing(prefetch(source.whole(start))) as frames:
+        for index, (name, frame) in enumerate(frames, start):
+            given = masks.get(index)
+            if state is None:
+                state, labels = engine.start(frame, given, seed), given
+            else:
+                labels = state.step(frame, given).cpu().numpy()
+            yield Tracked(index, name, frame, labels, state)
 
 
-def check_repeats(path: Path, recorded: dict, notes: dict) -> None:
-    """Compare what is about to run with a recorded run.
-
-    Raises:
-        InputError: the input, the first mask, the weights or a setting are not what they were.
-    """
-    had, has = identity(recorded), identity(notes)
-    for name in has:
-        if had.get(name) != has[name]:
-            raise InputError(f"{path} was written with {name} {had.get(name)}, and now it is {has[name]}: restore what it "
-                             "names, or run anew without --from")
+def recorded(source: Frames, folder: Path, count: int) -> Iterator[Tracked]:
+    """The first `count` frames with the masks that lie in `folder`."""
+    with closing(prefetch(islice(source.whole(), count))) as frames:
+        for index, (name, frame) in enumerate(frames):
+            yield Tracked(index, name, frame, read_mask(folder / f"{name}.png"), None)
 
 
-def elsewhere(recorded: dict, notes: dict) -> str:
-    """In which machine or versions two runs differ, in words; empty where in none."""
-    then, now = ({"machine": each["machine"], **each["versions"]} for each in (recorded, notes))
-    return ", ".join(f"{name} {then.get(name)} (now {now[name]})" for name in now if then.get(name) != now[name])
-
-
-def _complete(out: Path, notes: dict, source: FrameSource) -> bool:
-    """Whether `out` holds the masks of a run that came to its end."""
-    frames = notes["frames"] if notes["finished"] else 0
-    return 0 < frames <= (frames if source.is_video else len(source.files)) and all(
-        path.is_file() for path in _masks(out, source, frames))
-
-
-def end(out: Path, notes: dict, source: FrameSource, video: Video, checkpoint: "Checkpoint") -> dict:
-    """Write the run.json of a run that came to its end, then remove the checkpoint; returns what is new in it."""
-    frames = video.frame_index + 1
-    new = {
-        "sha256": {**notes["sha256"], "output": digest(_masks(out, source, frames))}, "finished": True, "frames": frames,
-        "objects": len(video.ids), "seconds": checkpoint.elapsed(), "stages": checkpoint.spent(video),
-    }
-    write_json(out / NOTES, {**notes, **new})
-    checkpoint.path.unlink(missing_ok=True)
-    return new
-
-
-def _masks(out: Path, source: FrameSource, count: int) -> Iterator[Path]:
-    return (out / f"{source.name(index)}.png" for index in range(count))
+def mask_files(folder: Path, source: Frames, count: int) -> list[Path]:
+    """Where the masks of the first `count` frames are written."""
+    return [folder / f"{source.name(index)}.png" for index in range(count)]
 
 
 class Checkpoint:
@@ -147,16 +115,16 @@ class Checkpoint:
         self._began = self._due = time.monotonic()
         self._due += every
 
-    def load(self, segmenter: Segmenter, source: FrameSource) -> Video | None:
+    def load(self, segmenter: Segmenter, source: Frames) -> Video | None:
         """The video as it was, or None where there is no usable checkpoint or a mask before it is gone."""
         try:
             with safe_open(self.path, framework="pt") as file:
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
                 notes = json.loads(file.metadata()["notes"])
             video = segmenter.restore(state)
-            if video.size != source.working_size:
+            if video.size != source.size:
                 return None
-            if not all(path.is_file() for path in _masks(self.path.parent, source, video.frame_index + 1)):
+            if not all(path.is_file() for path in mask_files(self.path.parent, source, video.frame_index + 1)):
                 return None
             self.seconds, self.stages = float(notes["seconds"]), dict(notes["stages"])
             return video
@@ -207,71 +175,40 @@ def interruptible() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def redraw(
-    source: FrameSource,
-    out: Path,
-    count: int,
-    drawing: OverlayWriter | None,
-    each: Callable[[Video | None, np.ndarray, np.ndarray], None],
-) -> None:
-    """Show the first `count` frames to `drawing` and `each` (its video: None), with the masks that lie in `out`."""
-    with closing(prefetch(islice(source.whole(), count))) as frames:
-        for name, frame in frames:
-            full = read_mask(out / f"{name}.png")
-            if drawing:
-                drawing.add(overlay(frame, full))
-            each(None, source.resized(frame), to_size(full, source.working_size))
-
-
 def segment_video(
     segmenter: Segmenter,
-    source: FrameSource,
-    given: np.ndarray,
-    labels: np.ndarray,
-    out: Path,
-    drawing: OverlayWriter | None,
+    source: Frames,
+    masks: Mapping[int, np.ndarray],
+    folder: Path,
+    drawing: OverlayWriter | None = None,
     seed: int = 0,
-    each: Callable[[Video, np.ndarray, np.ndarray], None] = lambda *_: None,
     checkpoint: Checkpoint | None = None,
     replay: bool = False,
-) -> Video:
-    """Segment a video from its first frame on and write one mask a frame while computing goes on.
+) -> Iterator[Tracked]:
+    """`track`, with a mask per frame written into `folder` while computing goes on.
 
     Args:
-        source: of the frames.
-        given: the first frame's ids at the video's own size.
-        labels: the same at `source.working_size`.
-        out: folder of the masks, `<frame name>.png`, at the video's own size.
-        drawing: takes the overlay of every frame, at the video's own size.
-        each: called after every frame with the video's state, the frame and its ids (h, w).
+        masks: as `track` takes them.
+        folder: of the masks, `<frame name>.png`.
+        drawing: takes the overlay of every frame.
         checkpoint: where the state is kept from time to time, and taken up from.
-        replay: frames up to the one taken up from are shown to `drawing` and `each` as well, by `redraw`.
-
-    Returns:
-        the state after the last frame.
+        replay: frames up to the one taken up from come out and are drawn as well, with the masks that lie there.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C, which waits for the frame at hand and the checkpoint.
     """
-    video = checkpoint and checkpoint.load(segmenter, source)
-    start = video.frame_index + 1 if video else 0
-    if replay:
-        redraw(source, out, start, drawing, each)
-    frames = prefetch(source.whole(start))
-    with out_of_memory(source.working_size), interruptible() as stop, BackgroundWriter() as writer, closing(frames):
-        for name, frame in frames:
-            small = source.resized(frame)
-            if video is None:
-                video, full = segmenter.start(small, labels, seed), given
-            else:
-                video.step(small)
-                full = video.enlarged(source.size)
-            writer.submit(write_mask, out / f"{name}.png", full)
+    state = checkpoint.load(segmenter, source) if checkpoint else None
+    with interruptible() as stop, BackgroundWriter() as writer:
+        for shown in recorded(source, folder, state.frame_index + 1 if state and replay else 0):
             if drawing:
-                writer.submit(drawing.add, overlay(frame, full))
-            each(video, small, to_size(full, source.working_size))
+                writer.submit(drawing.add, overlay(shown.frame, shown.labels))
+            yield shown
+        for shown in track(segmenter, source, masks, seed, state):
+            writer.submit(write_mask, folder / f"{shown.name}.png", shown.labels)
+            if drawing:
+                writer.submit(drawing.add, overlay(shown.frame, shown.labels))
             if checkpoint:
-                checkpoint.after(video, writer, now=stop.is_set())
+                checkpoint.after(shown.state, writer, now=stop.is_set())
+            yield shown
             if stop.is_set():
                 raise KeyboardInterrupt
-    return video

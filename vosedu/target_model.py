@@ -5,12 +5,15 @@ Shapes: N objects, K samples, C features, c channels after the first layer, h x 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .config import Config
-from .loss import NormalForm, WeightedSamples, apply_filter
+from .loss import NormalForm, WeightedSamples, apply_filter, weighted_normal_form
+from .memory import Memory, initial_gamma
 from .solver import Iterate, gauss_newton
 
 
@@ -205,3 +208,95 @@ def update(model: TargetModel, projected: Tensor, normal: NormalForm, gamma: Ten
     problem = UpdateProblem(WeightedSamples(projected, normal, gamma), config.filter_decay)
     taps = gauss_newton(problem, model.taps.flatten(1), [config.cg_update])
     return replace(model, taps=taps.view_as(model.taps))
+
+
+class FirstFrame(NamedTuple):
+    """The first-frame samples of one object: M_0 of Section 3.1."""
+
+    images: np.ndarray
+    """uint8 RGB (K, H, W, 3), the frame itself first."""
+    labels: Tensor
+    """(K, H, W) in {0, 1}."""
+    features: Tensor
+    """(1, K, C, h·w), conv4_x."""
+    size: tuple[int, int]
+    """(h, w)."""
+
+    def normal(self, config: Config) -> NormalForm:
+        """Their losses as quadratics of the score maps, (1, K) in front."""
+        return weighted_normal_form(
+            self.labels[None], self.size, config.target_share, config.share_rule, config.weight_power
+        )
+
+
+class OnlineTargets:
+    """D and M of the objects of one video: what Algorithm 1 learns, keeps and updates (Sections 3.1 and 3.4).
+
+    Position n of every batch is the n-th object that was learned. It is the usual `segmenter.Targets`.
+
+    Attributes:
+        model: D of all objects.
+        memory: M of all objects.
+    """
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.model: TargetModel | None = None
+        self.memory: Memory | None = None
+        self._projected: Tensor | None = None  # (N, c, h, w) of the frame that was scored last
+        self._present: Tensor | None = None  # (N,) bool: who was large enough there to be learned from
+
+    def learn(self, samples: FirstFrame, seed: int) -> None:
+        """First-frame optimisation of one more object; its D and M join the others'."""
+        c, features, normal = self.config, samples.features, samples.normal(self.config)
+        gamma = initial_gamma(1, c.samples, c.first_weight, features)
+        model = learn(features, normal, gamma, c, seed)
+        memory = Memory(model.project(features), normal, gamma, c.capacity, c.learning_rate, c.first_share)
+        if self.model is None:
+            self.model, self.memory = model, memory
+        else:
+            self.model = self.model.append(model)
+            self.memory.append(memory)
+
+    def scores(self, features: Tensor) -> Tensor:
+        """Score maps (N, h, w) of a frame's conv4_x features (C, h, w)."""
+        self._projected = self.model.project(features)
+        return self.model.scores(self._projected)
+
+    def remember(self, masks: Tensor) -> None:
+        """Extend M by the frame that was scored last (Section 3.4).
+
+        Objects that are hardly there, and those that were learned since then, get no sample.
+
+        Args:
+            masks: (N, H, W) in {0, 1}, the answer for every object.
+        """
+        c, projected = self.config, self._projected
+        known, objects = len(projected), len(masks)
+        valid = masks.sum(dim=(1, 2)) >= c.min_pixels
+        if objects > known:
+            valid[known:].fill_(False)
+            projected = torch.cat([projected, projected[:1].expand(objects - known, -1, -1, -1)])
+        normal = weighted_normal_form(masks, projected.shape[-2:], c.target_share, c.share_rule, c.weight_power)
+        self.memory.insert(projected.flatten(2), normal, valid)
+        self._present = valid
+
+    def update(self) -> None:
+        """Re-learn w2 on M (Section 3.4); an object that is hardly there keeps its own."""
+        learned = update(self.model, *self.memory.samples(), self.config)
+        taps = torch.where(self._present[:, None, None], learned.taps, self.model.taps)
+        self.model = replace(self.model, taps=taps)
+
+    def state(self) -> dict[str, Tensor]:
+        """All that later frames depend on."""
+        parts = {f"model.{name}": getattr(self.model, name) for name in TargetModel.__dataclass_fields__}
+        parts |= {f"memory.{name}": part for name, part in self.memory.state().items()}
+        return parts if self._present is None else {**parts, "present": self._present}
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Go on from `state()`."""
+        c = self.config
+        self.model = TargetModel(*(state[f"model.{name}"] for name in TargetModel.__dataclass_fields__))
+        parts = {name.removeprefix("memory."): part for name, part in state.items() if name.startswith("memory.")}
+        self.memory = Memory.from_state(parts, c.capacity, c.learning_rate, c.first_share)
+        self._present = state.get("present")

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 
 from .errors import InputError
-from .features import RESNETS, Backbone, build_backbone
+from .features import Backbone, architecture, build_backbone
 from .files.whole import write_bytes
 from .refinement import Refinement
 
@@ -96,7 +96,7 @@ def load_pretrained(
     """Backbone, refinement network and D-only readout for a backbone name.
 
     Args:
-        name: one of `vosedu.features.NAMES`.
+        name: one of `vosedu.features.BACKBONES`.
         files: weights files; each may hold a backbone (ours, or torchvision's names), a refinement network (ours, or
             a checkpoint of the authors' later release), or both. Where none holds the backbone, `compact` takes the
             bundled file and a ResNet torchvision's ImageNet weights, from its cache or by download.
@@ -109,7 +109,8 @@ def load_pretrained(
     """
     backbone, refinement, readout, trained = build_backbone(name), None, None, False
     files = list(files)
-    if name == "compact" and not files:
+    kind = architecture(name)
+    if kind.source == "bundled" and not files:
         if not BUNDLED.is_file():
             raise InputError(f"the bundled weights are missing at {BUNDLED}: restore data/weights from the repository, "
                              "or give --weights")
@@ -135,7 +136,7 @@ def load_pretrained(
             raise InputError(f"{path} holds neither the backbone {name} nor a refinement network: "
                              f"its first parameter is {next(iter(state))}")
     if not trained:
-        if name not in RESNETS:
+        if kind.source != "torchvision":
             raise InputError(f"no trained weights for the backbone {name}: give its file with --weights")
         backbone.body.load_state_dict(_torchvision_weights(name), strict=False)
     if refinement is not None:
@@ -145,8 +146,10 @@ def load_pretrained(
 
 def weight_files(name: str, files: Sequence[Path] = ()) -> list[Path]:
     """The files that `load_pretrained(name, files)` takes parameters from, torchvision's cached one included."""
-    files = list(files) or ([BUNDLED] if name == "compact" else [])
-    if name in RESNETS and not any(part(s, "backbone.") or _torchvision_part(s, None) for s, _ in map(read_state, files)):
+    source = architecture(name).source
+    files = list(files) or ([BUNDLED] if source == "bundled" else [])
+    in_files = any(part(s, "backbone.") or _torchvision_part(s, None) for s, _ in map(read_state, files))
+    if source == "torchvision" and not in_files:
         files.append(_cached(name))
     return files
 

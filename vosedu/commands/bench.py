@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from ..config import PAPER
 from ..device import machine, pick_device, versions
-from ..errors import InputError
 from ..evaluation.frame_speed import (
     LENGTHS,
     SIZES,
@@ -29,15 +28,16 @@ from ..evaluation.frame_speed import (
 )
 from ..evaluation.solver_speed import samples_sweep, solver
 from ..evaluation.timing import Clock, ceiling
-from ..features import NAMES
+from ..features import BACKBONES, architecture
 from ..files.whole import atomic, make_folder, write_json
+from .flags import positive
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """What it takes."""
     parser.add_argument("--quick", action="store_true", help="smaller problems, one and two objects: a minute or two")
     parser.add_argument("--repeats", type=int, default=3, help="of everything that is compared (default 3)")
-    parser.add_argument("--backbone", default="compact", help=", ".join(NAMES) + " (random parameters; default compact)")
+    parser.add_argument("--backbone", default="compact", help=", ".join(BACKBONES) + " (random parameters; default compact)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--autocast", action="store_true", help="bfloat16 in the networks, on CUDA or a CPU")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: PyTorch's choice)")
@@ -48,10 +48,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure this machine: the solver against the usual form, frames by stage, frame rates, memory, FLOP/s."""
-    if args.backbone not in NAMES:
-        raise InputError(f"unknown backbone '{args.backbone}': choose one of {', '.join(NAMES)}")
-    if args.repeats < 1:
-        raise InputError(f"--repeats is {args.repeats}: give 1 or more")
+    architecture(args.backbone)
+    positive(args, repeats=1)
     if args.threads > 0:
         torch.set_num_threads(args.threads)
     for path in (args.json, args.figure):

@@ -3,26 +3,28 @@
 import argparse
 from pathlib import Path
 
+from ..evaluation.metrics import report
+from ..evaluation.scoring import score_results, table
 from ..files import datasets
-from . import main
+from .flags import Settings
+from .segment import Job
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """What it takes."""
+    """The scene, where its masks go, and at what size."""
     parser.add_argument("--scene", default="huddle", help=f"{', '.join(datasets.scene_notes())} (default huddle)")
     parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR")
-    parser.add_argument("--short-side", type=int, metavar="N")
+    parser.add_argument("--short-side", type=int, default=Settings.short_side, metavar="N",
+                        help=f"pixels on the shorter side of the frames that are worked on (default {Settings.short_side})")
 
 
 def run(args: argparse.Namespace) -> int:
     """Segment a bundled scene: masks, overlay and contact sheet in a folder, J and F on the screen."""
-    sequence = datasets.scene(args.scene)
+    sequence, out = datasets.scene(args.scene), args.out
     first = sequence.masks / f"{sequence.frame_names[0]}.png"
-    out = args.out
-    status = main(["segment", str(sequence.frames), "--masks", str(first), "--out", str(out / sequence.name),
-                   "--overlay", str(out / f"{sequence.name}.mp4"), "--sheet", str(out / f"{sequence.name}.png"),
-                   *(["--short-side", str(args.short_side)] if args.short_side is not None else [])])
-    if status == 0:
-        status = main(["evaluate", "scenes", "--sequences", sequence.name, "--results", str(out), "--quiet"])
-        print(f"look at {out / sequence.name}.png and {out / sequence.name}.mp4")
-    return status
+    film, sheet = out / f"{sequence.name}.mp4", out / f"{sequence.name}.png"
+    Job(sequence.frames, first, out / sequence.name, Settings(short_side=args.short_side), film, sheet).run()
+    scorer = score_results(sequence, out / sequence.name)
+    print(table({**report({sequence.name: scorer}, {sequence.name: len(sequence.frame_names)}), "fps": None}))
+    print(f"look at {sheet} and {film}")
+    return 0

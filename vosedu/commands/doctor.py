@@ -17,7 +17,7 @@ from ..config import FAST
 from ..device import machine, pick_device, versions
 from ..errors import InputError
 from ..evaluation import frame_speed, metrics, timing
-from ..features import RESNETS
+from ..features import BACKBONES
 from ..files import datasets
 from ..segmenter import Segmenter
 from ..weights import BUNDLED
@@ -28,7 +28,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check this machine, a line an item; exit status 1 where something is missing."""
+    """Check this machine, one line per item; exit status 1 where something is missing."""
     fine = True
 
     def line(good: bool, text: str, remedy: str = "") -> None:
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
                f"MPS {'there' if torch.backends.mps.is_available() else 'absent'}")
     line(BUNDLED.is_file(), f"bundled weights {BUNDLED}", "restore data/weights from the repository")
     cache = Path(torch.hub.get_dir()) / "checkpoints"
-    cached = sorted({n for n in RESNETS for _ in cache.glob(f"{n}-*.pth")}) if cache.is_dir() else []
+    cached = sorted({n for n in BACKBONES for _ in cache.glob(f"{n}-*.pth")}) if cache.is_dir() else []
     line(True, f"ImageNet weights in {cache}: {', '.join(cached) or 'none; fetched when a ResNet is first asked for'}")
     try:
         line(True, f"bundled scenes: {', '.join(datasets.scene_notes())}")

@@ -10,39 +10,33 @@ from ..device import machine, versions
 from ..errors import InputError
 from ..evaluation import metrics
 from ..evaluation.scoring import claim, resumable_sequence, score_results, table
-from ..files import datasets
 from ..files.whole import make_folder, write_json
-from .flags import add_engine_flags, announce, check_flags, make_segmenter, settings_of
+from .flags import Settings, add_dataset_flags, add_engine_flags, sequences_of
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """What it takes."""
-    parser.add_argument("dataset", help=", ".join(datasets.NAMES))
-    parser.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="where the data set lies")
-    parser.add_argument("--sequences", metavar="A,B", help="only these")
-    parser.add_argument("--split", default="val", help="default val")
+    """The data set, outputs, and the engine's flags."""
+    add_dataset_flags(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep masks and scores there; run again to resume")
     parser.add_argument("--results", type=Path, metavar="DIR", help="score the masks in DIR/<sequence> and run nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_engine_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run and score a data set, or score existing results."""
-    check_flags(args)
-    names = [s for s in (args.sequences or "").split(",") if s]
-    sequences = datasets.load(args.dataset, args.root, args.split, names)
+    asked = Settings.given(args)
+    sequences = sequences_of(args)
     if args.json:
         make_folder(args.json.parent)
     scorers, seconds, frames = {}, {}, {s.name: len(s.frame_names) for s in sequences}
     segmenter, settings = None, {"results": str(args.results)}
     if args.results is None:
-        segmenter = make_segmenter(args)
-        settings = {"dataset": args.dataset, **settings_of(args, segmenter)}
+        segmenter = asked.segmenter()
+        settings = {"dataset": args.dataset, **asked.noted(segmenter)}
         if args.out is not None:
             claim(make_folder(args.out), settings)
-        announce(segmenter, args)
+        asked.announce(segmenter)
     with tqdm(total=sum(frames.values()), unit="frame", disable=args.quiet, file=sys.stderr) as bar:
         for sequence in sequences:
             bar.set_description(sequence.name)
@@ -50,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
                 scorers[sequence.name] = score_results(sequence, args.results / sequence.name, bar)
             else:
                 scorers[sequence.name], seconds[sequence.name] = resumable_sequence(
-                    segmenter, sequence, args.out, args.short_side, args.seed, bar
+                    segmenter, sequence, args.out, args.seed, bar
                 )
     try:
         result = metrics.report(scorers, frames)

@@ -1,10 +1,8 @@
 """The flags that commands share: which engine, which settings, which machine; and what is made of them."""
 
 import argparse
-import contextlib
-import io
 import sys
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -12,19 +10,16 @@ import torch
 from ..config import PRESETS, Config
 from ..device import machine
 from ..errors import InputError
-from ..features import NAMES
+from ..features import BACKBONES, architecture
+from ..files import datasets
 from ..segmenter import Segmenter
-
-SHORT_SIDE = {"compact": 360}
-"""Where --short-side is not given: `compact`, trained at 240 rows, is better at 360 than at 480 and far better than at the
-size of small videos (docs/presets.md)."""
 
 
 def add_engine_flags(parser: argparse.ArgumentParser) -> None:
-    """Add them to a command: preset, backbone, weights, device, seed, and one a field of `Config`."""
+    """Add them to a command: preset, backbone, weights, device, seed, and one for every field of `Config`."""
     group = parser.add_argument_group("engine")
     group.add_argument("--preset", default="best", help="best (default), paper or fast; see `vosedu settings`")
-    group.add_argument("--backbone", default="compact", help=", ".join(NAMES) + " (default compact, bundled)")
+    group.add_argument("--backbone", default="compact", help=", ".join(BACKBONES) + " (default compact, bundled)")
     group.add_argument("--weights", type=Path, action="append", default=[], metavar="FILE",
                        help="backbone or refinement weights (.safetensors, .pt, .pth); may be given twice")
     group.add_argument("--no-refinement", action="store_true", help="read masks from D alone, the paper's D-only")
@@ -43,94 +38,115 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
                              help=f.metadata["help"].replace("%", "%%"))
 
 
-def config_of(args: argparse.Namespace) -> Config:
-    """The preset, with the settings given in its place."""
-    if args.preset not in PRESETS:
-        raise InputError(f"unknown preset '{args.preset}': choose one of {', '.join(PRESETS)}")
-    given = {f.name: getattr(args, f.name) for f in fields(Config) if getattr(args, f.name) is not None}
-    return replace(PRESETS[args.preset], **given)
+def add_dataset_flags(parser: argparse.ArgumentParser) -> None:
+    """Which data set, where it lies, and which of its sequences."""
+    parser.add_argument("dataset", help=", ".join(datasets.NAMES))
+    parser.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="where the data set lies")
+    parser.add_argument("--sequences", metavar="A,B", help="only these")
+    parser.add_argument("--split", default="val", help="default val")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
-def check_flags(args: argparse.Namespace) -> None:
-    """Complain about flags before anything is read."""
-    if args.backbone not in NAMES:
-        raise InputError(f"unknown backbone '{args.backbone}': choose one of {', '.join(NAMES)}")
-    if args.short_side is None:
-        args.short_side = SHORT_SIDE.get(args.backbone, 0)
-    if args.short_side and args.short_side < 32:
-        raise InputError(f"--short-side is {args.short_side}: give 32 or more, or 0 for frames as they are")
-    if not 0 <= args.seed < 2**31:
-        raise InputError(f"--seed is {args.seed}: give a whole number from 0 to 2147483647")
-    config_of(args)
-
-
-def make_segmenter(args: argparse.Namespace) -> Segmenter:
-    """The engine that the flags ask for."""
-    if args.threads > 0:
-        torch.set_num_threads(args.threads)
-    segmenter = Segmenter.from_pretrained(args.backbone, args.weights, config_of(args), args.device, args.autocast)
-    if args.no_refinement:
-        segmenter.refinement = None
-    return segmenter
-
-
-def settings_of(args: argparse.Namespace, segmenter: Segmenter) -> dict:
-    """Everything that decides the masks."""
-    return {
-        "preset": args.preset,
-        "backbone": args.backbone,
-        "weights": [str(w.resolve()) for w in args.weights] or "bundled or ImageNet",
-        "output": "refinement" if segmenter.refinement else "D only",
-        "device": segmenter.device.type,
-        "autocast": args.autocast,
-        "seed": args.seed,
-        "short_side": args.short_side,
-        **asdict(segmenter.config),
-    }
-
-
-def announce(segmenter: Segmenter, args: argparse.Namespace) -> None:
-    """Say on stderr what runs, and on what."""
-    print(f"vosedu: {args.backbone} on {machine(segmenter.device)}, preset {args.preset}", file=sys.stderr)
-    if segmenter.refinement is None and not args.no_refinement:
-        print("vosedu: no refinement weights for this backbone, so masks come from the target model alone "
-              "(the paper's D-only); give R with --weights", file=sys.stderr)
-
-
-REPEATED = ("input", "masks", "out", "overlay", "sheet", "quiet", "checkpoint", "recorded", "command", "run")
-"""What `--from` does not take from the recorded run."""
-
-
-def from_run(args: argparse.Namespace, recorded: dict, parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """The arguments that repeat a recorded run, through the parser, which checks them as it does a user's.
-
-    Args:
-        args: of `segment --from`.
-        recorded: that run.json.
-        parser: the whole command line.
+def sequences_of(args: argparse.Namespace) -> list[datasets.Sequence]:
+    """What `add_dataset_flags` asks for.
 
     Raises:
-        InputError: other settings are given beside it, or what it holds does not parse.
+        InputError: it is not there.
     """
-    plain = vars(parser.parse_args(["segment"]))
-    changed = [name for name in plain if name not in REPEATED and getattr(args, name) != plain[name]]
-    if args.input or args.masks or changed:
-        name = "INPUT" if args.input else "--masks" if args.masks else "--" + changed[0].replace("_", "-")
-        raise InputError(f"--from repeats a run with its own input and settings: leave {name} away")
-    settings = recorded["settings"]
-    flags = [f"--{name.replace('_', '-')}={settings.get(name)}" for name in
-             ("preset", "backbone", "device", "seed", "short_side", *(f.name for f in fields(Config)))]
-    flags += [f"--masks={recorded['masks']}", f"--threads={recorded['threads']}"]
-    flags += [f"--weights={file}" for file in settings.get("weights", []) if isinstance(settings.get("weights"), list)]
-    flags += ["--no-refinement"] if settings.get("output") == "D only" else []
-    flags += ["--autocast"] if settings.get("autocast") else []
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            found = parser.parse_args(["segment", *flags, "--", recorded["input"]])
-    except SystemExit:
-        raise InputError(f"{args.recorded}: {said.getvalue().strip().splitlines()[-1]}: it cannot be repeated") from None
-    for name in ("overlay", "sheet", "quiet", "checkpoint", "recorded"):
-        setattr(found, name, getattr(args, name))
-    found.out = args.out or Path(f"{args.recorded.resolve().parent.name}-again")
-    return found
+    return datasets.load(args.dataset, args.root, args.split, [s for s in (args.sequences or "").split(",") if s])
+
+
+def positive(args: argparse.Namespace, **least: int) -> None:
+    """Refuse numbers below their least.
+
+    Raises:
+        InputError: naming the flag.
+    """
+    for name, low in least.items():
+        if getattr(args, name) < low:
+            raise InputError(f"--{name.replace('_', '-')} is {getattr(args, name)}: give {low} or more")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the engine's flags say: with the input, all that decides the masks.
+
+    Raises:
+        InputError: a value is out of range, or the backbone is unknown.
+    """
+
+    config: Config = PRESETS["best"]
+    preset: str = "best"
+    backbone: str = "compact"
+    weights: tuple[Path, ...] = ()
+    refinement: bool = True
+    device: str = "auto"
+    autocast: bool = False
+    threads: int = 0
+    seed: int = 0
+    short_side: int = BACKBONES["compact"].short_side
+
+    def __post_init__(self):
+        architecture(self.backbone)
+        if self.short_side and self.short_side < 32:
+            raise InputError(f"--short-side is {self.short_side}: give 32 or more, or 0 for frames as they are")
+        if not 0 <= self.seed < 2**31:
+            raise InputError(f"--seed is {self.seed}: give a whole number from 0 to 2147483647")
+
+    @classmethod
+    def given(cls, args: argparse.Namespace) -> "Settings":
+        """Those of a command line."""
+        if args.preset not in PRESETS:
+            raise InputError(f"unknown preset '{args.preset}': choose one of {', '.join(PRESETS)}")
+        changes = {f.name: getattr(args, f.name) for f in fields(Config) if getattr(args, f.name) is not None}
+        short_side = architecture(args.backbone).short_side if args.short_side is None else args.short_side
+        return cls(replace(PRESETS[args.preset], **changes), args.preset, args.backbone, tuple(args.weights),
+                   not args.no_refinement, args.device, args.autocast, args.threads, args.seed, short_side)
+
+    @classmethod
+    def recorded(cls, notes: dict, threads: int) -> "Settings":
+        """Those that `noted` wrote.
+
+        Raises:
+            InputError: one is missing or of another kind.
+        """
+        kinds = {"preset": str, "backbone": str, "output": str, "device": str, "autocast": bool, "seed": int, "short_side": int}
+        wrong = next((name for name, kind in kinds.items() if type(notes.get(name)) is not kind), None)
+        wrong = wrong or next((f.name for f in fields(Config) if f.name not in notes), None)
+        if wrong:
+            raise InputError(f"its setting '{wrong}' is {notes.get(wrong)!r}, so it cannot be repeated")
+        config = Config(**{f.name: notes[f.name] for f in fields(Config)})
+        files = notes.get("weights")
+        weights = tuple(Path(str(file)) for file in files) if isinstance(files, list) else ()
+        return cls(config, notes["preset"], notes["backbone"], weights, notes["output"] != "D only", notes["device"],
+                   notes["autocast"], threads, notes["seed"], notes["short_side"])
+
+    def segmenter(self) -> Segmenter:
+        """The engine that they ask for."""
+        if self.threads > 0:
+            torch.set_num_threads(self.threads)
+        found = Segmenter.from_pretrained(
+            self.backbone, self.weights, self.config, self.device, self.autocast, self.short_side
+        )
+        return found if self.refinement else found.changed(refinement=None)
+
+    def noted(self, segmenter: Segmenter) -> dict:
+        """What is written beside results: everything that decides the masks."""
+        return {
+            "preset": self.preset,
+            "backbone": self.backbone,
+            "weights": [str(w.resolve()) for w in self.weights] or "bundled or ImageNet",
+            "output": "refinement" if segmenter.refinement else "D only",
+            "device": segmenter.device.type,
+            "autocast": self.autocast,
+            "seed": self.seed,
+            "short_side": self.short_side,
+            **asdict(segmenter.config),
+        }
+
+    def announce(self, segmenter: Segmenter) -> None:
+        """Say on stderr what runs, and on what."""
+        print(f"vosedu: {self.backbone} on {machine(segmenter.device)}, preset {self.preset}", file=sys.stderr)
+        if segmenter.refinement is None and self.refinement:
+            print("vosedu: no refinement weights for this backbone, so masks come from the target model alone "
+                  "(the paper's D-only); give R with --weights", file=sys.stderr)

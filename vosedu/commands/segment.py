@@ -2,7 +2,9 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,33 +12,30 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from .. import pipeline
 from ..device import machine, versions
 from ..errors import InputError
-from ..files import whole
 from ..files.films import OverlayWriter
 from ..files.frames import FrameSource
-from ..files.images import check_first_mask, contact_sheet, overlay, read_mask, to_size
-from ..files.whole import atomic, make_folder
-from ..pipeline import segment_video
-from ..segmenter import Segmenter, Video
+from ..files.images import check_first_mask, contact_sheet, overlay, read_mask, resized, to_size, working_size
+from ..files.whole import atomic, digest, make_folder
+from ..pipeline import Checkpoint, Tracked, recorded, segment_video
+from ..segmenter import Segmenter
 from ..weights import weight_files
-from . import build_parser
-from .flags import add_engine_flags, announce, check_flags, from_run, make_segmenter, settings_of
+from .flags import Settings, add_engine_flags
+from .record import NAME, Run
 
-
-def _stages(stages: dict[str, float]) -> str:
-    return ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in stages.items())
+OWN = ("input", "masks", "recorded", "out", "overlay", "sheet", "quiet", "checkpoint")
+"""Flags that do not belong to the engine; `--from` goes with the last five of them."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """What it takes."""
+    """Input, outputs, and the engine's flags."""
     parser.add_argument("input", type=Path, nargs="?", metavar="INPUT", help="a video file, or a folder of frames")
     parser.add_argument("--masks", type=Path, metavar="FIRST.png",
                         help="index PNG of the first frame: 0 background, else object ids; 0 and 255 alone are one object")
     parser.add_argument("--from", type=Path, dest="recorded", metavar="run.json",
                         help="repeat a run, in place of INPUT, --masks and settings, and compare its masks")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="for one palette PNG a frame (default INPUT-masks)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="for one palette PNG per frame (default INPUT-masks)")
     parser.add_argument("--checkpoint", type=float, default=10.0, metavar="SECONDS",
                         help="between two checkpoints in DIR, from which the same command goes on (default 10; 0: every frame)")
     parser.add_argument("--overlay", type=Path, metavar="FILE.mp4", help="also write a video with the objects tinted")
@@ -47,80 +46,139 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Segment one video from the mask of its first frame; run again, it goes on from where it was cut off."""
-    recorded = None
-    if args.recorded:
-        recorded = pipeline.read_notes(args.recorded)
-        args = from_run(args, recorded, build_parser("segment"))
-    elif args.input is None or args.masks is None:
-        raise InputError("give a video and --masks FIRST.png, or --from run.json")
-    check_flags(args)
     if not args.checkpoint >= 0:
         raise InputError(f"--checkpoint is {args.checkpoint}: give seconds, 0 or more")
-    source = FrameSource(args.input, args.short_side)
-    given = read_mask(args.masks, source.size)
-    check_first_mask(given, args.masks)
-    labels = to_size(given, source.working_size)
-    check_first_mask(labels, f"{args.masks} at {source.working_size[1]}x{source.working_size[0]}")
-    out = args.out or Path(f"{args.input.stem}-masks")
-    segmenter = make_segmenter(args)
-    notes = {
-        "input": str(args.input.resolve()), "masks": str(args.masks.resolve()), "settings": settings_of(args, segmenter),
-        "sha256": {
-            "input": whole.digest(source.files), "masks": whole.digest([args.masks]),
-            "weights": {file.name: whole.digest([file]) for file in weight_files(args.backbone, args.weights)},
-        },
-        "versions": versions(), "machine": machine(segmenter.device), "threads": torch.get_num_threads(), "finished": False,
-    }
-    if recorded:
-        pipeline.check_repeats(args.recorded, recorded, notes)
-    begun = pipeline.begin(make_folder(out), notes, source)
-    announce(segmenter, args)
-    for other, where in ((begun, out / pipeline.NOTES), (recorded, args.recorded)):
-        if other and (differing := pipeline.elsewhere(other, notes)):
-            print(f"vosedu: {where} was written with {differing}: masks may differ in places", file=sys.stderr)
-    notes = {**begun, **_run(args, segmenter, source, given, labels, out, begun)}
-    print(f"{notes['frames']} frames, {notes['objects']} object{'s' * (notes['objects'] > 1)}, "
-          f"{notes['frames'] / notes['seconds']:.1f} frames per second including decoding and writing\n"
-          f"seconds by stage: {_stages(notes['stages'])}\nmasks in {out}{f', overlay {args.overlay}' if args.overlay else ''}")
-    if segmenter.device.type == "cuda" and segmenter.graphs != "on":
-        print(f"vosedu: CUDA graphs {segmenter.graphs}; masks are the same, slower", file=sys.stderr)
-    if source.is_video and source.count not in (None, notes["frames"]):
-        print(f"vosedu: the container says {source.count} frames, {notes['frames']} could be decoded", file=sys.stderr)
-    if recorded and recorded["finished"]:
-        same = recorded["sha256"].get("output") == notes["sha256"]["output"]
-        print(f"masks {'are bit for bit those' if same else 'DIFFER from those'} of {args.recorded}")
-        return 0 if same else 1
+    if args.recorded:
+        return repeat(args)
+    if args.input is None or args.masks is None:
+        raise InputError("give a video and --masks FIRST.png, or --from run.json")
+    job = Job(args.input, args.masks, args.out or Path(f"{args.input.stem}-masks"), Settings.given(args), args.overlay,
+              args.sheet, args.quiet, args.checkpoint)
+    job.run()
     return 0
 
 
-def _run(
-    args: argparse.Namespace, segmenter: Segmenter, source: FrameSource, given: np.ndarray, labels: np.ndarray, out: Path,
-    begun: dict,
-) -> dict:
-    """Segment, or only redraw what is finished; returns what run.json says at the end of a run, and writes it."""
-    pictures, count = [], 0
+def repeat(args: argparse.Namespace) -> int:
+    """Repeat a recorded run; 0 where its masks come out again, 1 where others do.
 
-    def each(video: Video | None, frame: np.ndarray, answer: np.ndarray) -> None:
-        nonlocal count
-        index = video.frame_index if video else count
-        if args.sheet and index % max(1, (source.count or 100) // 8) == 0 and len(pictures) < 8:
-            pictures.append(overlay(frame, answer))
-        bar.update(index + 1 - count)
-        count = index + 1
+    Raises:
+        InputError: other settings are given beside it, or what it holds cannot be repeated.
+    """
+    before = Run.read(args.recorded)
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    plain = vars(parser.parse_args([]))
+    given = [name for name in plain if name not in OWN[2:] and getattr(args, name) != plain[name]]
+    if given:
+        name = {"input": "INPUT"}.get(given[0], "--" + given[0].replace("_", "-"))
+        raise InputError(f"--from repeats a run with its own input and settings: leave {name} away")
+    try:
+        settings = Settings.recorded(before.settings, before.threads)
+    except InputError as error:
+        raise InputError(f"{args.recorded}: {error}") from None
+    out = args.out or Path(f"{args.recorded.resolve().parent.name}-again")
+    job = Job(Path(before.input), Path(before.masks), out, settings, args.overlay, args.sheet, args.quiet, args.checkpoint)
+    now = job.run(before, args.recorded)
+    if not before.finished:
+        return 0
+    same = before.sha256.get("output") == now.sha256["output"]
+    print(f"masks {'are bit for bit those' if same else 'DIFFER from those'} of {args.recorded}")
+    return 0 if same else 1
 
-    checkpoint, found, shown = pipeline.Checkpoint(out, args.checkpoint), {}, bool(args.overlay or args.sheet)
-    with ExitStack() as stack:
-        drawing = args.overlay and stack.enter_context(OverlayWriter(args.overlay, source.fps, source.size))
-        bar = stack.enter_context(tqdm(total=source.count, unit="frame", disable=args.quiet, file=sys.stderr))
-        if not begun["finished"]:
-            video = segment_video(segmenter, source, given, labels, out, drawing, args.seed, each, checkpoint, shown)
-            found = pipeline.end(out, begun, source, video, checkpoint)
+
+@dataclass(frozen=True)
+class Job:
+    """One video to segment, and what to make of it."""
+
+    input: Path
+    masks: Path
+    out: Path
+    settings: Settings
+    overlay: Path | None = None
+    sheet: Path | None = None
+    quiet: bool = False
+    checkpoint: float = 10.0
+
+    def run(self, before: Run | None = None, path: Path | None = None) -> Run:
+        """Do it, and say what was done; returns what run.json holds at the end.
+
+        Args:
+            before: a run that this one repeats.
+            path: where that was read from.
+        """
+        source = FrameSource(self.input)
+        given = self.first_mask(source)
+        segmenter = self.settings.segmenter()
+        planned = self.planned(segmenter, source)
+        if before:
+            before.refuse_unless_repeated(planned, path)
+        begun = planned.begin(make_folder(self.out), source)
+        self.settings.announce(segmenter)
+        for other, where in ((begun, self.out / NAME), (before, path)):
+            if other and (differing := other.elsewhere(planned)):
+                print(f"vosedu: {where} was written with {differing}: masks may differ in places", file=sys.stderr)
+        done = self.segment(segmenter, source, given, begun)
+        print(f"{done.frames} frames, {done.objects} object{'s' * (done.objects > 1)}, "
+              f"{done.frames / done.seconds:.1f} frames per second including decoding and writing\n"
+              f"seconds by stage: {', '.join(f'{stage} {seconds:.2f}' for stage, seconds in done.stages.items())}\n"
+              f"masks in {self.out}{f', overlay {self.overlay}' if self.overlay else ''}")
+        if segmenter.device.type == "cuda" and segmenter.graphs != "on":
+            print(f"vosedu: CUDA graphs {segmenter.graphs}; masks are the same, slower", file=sys.stderr)
+        if source.is_video and source.count not in (None, done.frames):
+            print(f"vosedu: the container says {source.count} frames, {done.frames} could be decoded", file=sys.stderr)
+        return done
+
+    def first_mask(self, source: FrameSource) -> np.ndarray:
+        """The ids (H, W) that are given.
+
+        Raises:
+            InputError: nothing can be learned from them, as they are or at the working size.
+        """
+        given, small = read_mask(self.masks, source.size), working_size(source.size, self.settings.short_side)
+        check_first_mask(given, self.masks)
+        check_first_mask(to_size(given, small), f"{self.masks} at {small[1]}x{small[0]}")
+        return given
+
+    def planned(self, segmenter: Segmenter, source: FrameSource) -> Run:
+        """The run before it begins."""
+        files = weight_files(self.settings.backbone, self.settings.weights)
+        hashes = {"input": digest(source.files), "masks": digest([self.masks]),
+                  "weights": {file.name: digest([file]) for file in files}}
+        return Run(str(self.input.resolve()), str(self.masks.resolve()), self.settings.noted(segmenter), hashes, versions(),
+                   machine(segmenter.device), torch.get_num_threads())
+
+    def segment(self, segmenter: Segmenter, source: FrameSource, given: np.ndarray, begun: Run) -> Run:
+        """Segment, or only draw what is finished; returns the run as it ended."""
+        checkpoint, last = Checkpoint(self.out, self.checkpoint), None
+        every, pictures = max(1, (source.count or 100) // 8), []
+        with ExitStack() as stack:
+            drawing = self.overlay and stack.enter_context(OverlayWriter(self.overlay, source.fps, source.size))
+            bar = stack.enter_context(tqdm(total=source.count, unit="frame", disable=self.quiet, file=sys.stderr))
+            for last in self.frames(segmenter, source, given, begun, drawing, checkpoint):
+                if self.sheet and last.index % every == 0 and len(pictures) < 8:
+                    small = segmenter.working_size(source.size)
+                    pictures.append(overlay(resized(last.frame, small), to_size(last.labels, small)))
+                bar.update(last.index + 1 - bar.n)
+            if not begun.finished:
+                begun = begun.end(self.out, source, len(last.state.ids), last.index + 1, checkpoint.elapsed(),
+                                  checkpoint.spent(last.state))
+                checkpoint.path.unlink(missing_ok=True)
+        if self.sheet:
+            make_folder(self.sheet.parent)
+            with atomic(self.sheet) as temporary:
+                Image.fromarray(contact_sheet(pictures)).save(temporary)
+        return begun
+
+    def frames(self, segmenter: Segmenter, source: FrameSource, given: np.ndarray, begun: Run, drawing: OverlayWriter | None,
+               checkpoint: Checkpoint) -> Iterator[Tracked]:
+        """The frames still to be segmented or, where pictures are asked for, all of them."""
+        shown = bool(self.overlay or self.sheet)
+        if not begun.finished:
+            yield from segment_video(segmenter, source, {0: given}, self.out, drawing, self.settings.seed, checkpoint, shown)
         elif shown:
-            pipeline.redraw(source, out, begun["frames"], drawing, each)
+            for frame in recorded(source, self.out, begun.frames):
+                if drawing:
+                    drawing.add(overlay(frame.frame, frame.labels))
+                yield frame
         else:
-            print(f"vosedu: {out} holds all masks of this very run already: nothing to do", file=sys.stderr)
-    if args.sheet:
-        make_folder(args.sheet.parent)
-        with atomic(args.sheet) as temporary:
-            Image.fromarray(contact_sheet(pictures)).save(temporary)
-    return found
+            print(f"vosedu: {self.out} holds all masks of this very run already: nothing to do", file=sys.stderr)

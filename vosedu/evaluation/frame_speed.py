@@ -4,8 +4,8 @@ Networks have random parameters and masks are disks: how long a fixed number of 
 they show, and so no backbone's weights are needed.
 """
 
-import copy
 import statistics
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -24,7 +24,7 @@ from ..config import FAST, PAPER, Config
 from ..features import TARGET_DEPTH, build_backbone
 from ..files import datasets
 from ..files.frames import FrameSource
-from ..files.images import to_size, write_mask
+from ..files.images import write_mask
 from ..pipeline import segment_video
 from ..refinement import Refinement
 from ..segmenter import Segmenter, Video
@@ -47,13 +47,6 @@ def build(backbone: str, device: str, autocast: bool = False) -> Segmenter:
     return Segmenter(network, refinement, config=PAPER, device=device, autocast=autocast)
 
 
-def launching(segmenter: Segmenter) -> Segmenter:
-    """The same without CUDA graphs."""
-    plain = copy.copy(segmenter)
-    plain.replayed = {}
-    return plain
-
-
 def pictures(size: tuple[int, int], count: int = 8) -> list[np.ndarray]:
     """Frames of a bundled scene at `size` (H, W)."""
     frames = islice(FrameSource(datasets.scene("huddle").frames), count)
@@ -71,34 +64,33 @@ def disks(size: tuple[int, int], objects: int) -> np.ndarray:
 
 def begin(segmenter: Segmenter, config: Config, size: tuple[int, int], objects: int) -> tuple[Video, list[np.ndarray]]:
     """A video under way whose memory is full, as it is from frame 61 on, and frames to go on with."""
-    engine, frames = copy.copy(segmenter), pictures(size)
-    engine.config = replace(config, samples=2)  # what a first frame costs is measured elsewhere
+    # what a first frame costs is measured elsewhere, and a memory that is not updated keeps this video's frames alike
+    engine, frames = segmenter.changed(config=replace(config, samples=2, update_every=10000)), pictures(size)
     video = engine.start(frames[0], disks(size, objects))
     for frame in frames[1 : 4 if segmenter.replayed else 2]:  # recordings are made on the second
         video.step(frame)
     with torch.inference_mode():
-        projected, normal, _ = video.memory.samples()
+        memory = video.targets.memory
+        projected, normal, _ = memory.samples()
         sample = projected[:, 0].clone(), type(normal)(*(part[:, 0].clone() for part in normal))
-        while video.memory.filled < config.capacity:
-            video.memory.insert(*sample, torch.ones(objects, dtype=torch.bool, device=projected.device))
+        while memory.filled < config.capacity:
+            memory.insert(*sample, torch.ones(objects, dtype=torch.bool, device=projected.device))
     return video, frames
 
 
-def frame_rate(clock: Clock, video: Video, frames: list[np.ndarray], budget: float) -> dict:
-    """(c), (d) Seconds of a frame from decoded pixels to ids on the host, an update's share included, by stage.
+def frame_rate(clock: Clock, video: Video, config: Config, frames: list[np.ndarray], budget: float) -> dict:
+    """Seconds of a frame from decoded pixels to ids on the host, an update's share included, by stage.
 
     Frames are stepped for `budget` seconds, three at least; the update is timed by itself and counted every t_s-th frame.
     """
-    config, before, times = video.segmenter.config, video.stopwatch.seconds(), []
-    # a memory that is not updated keeps this video's frames alike
-    video.segmenter.config = replace(config, update_every=10000)
+    before, times = video.stopwatch.seconds(), []
     while len(times) < 3 or (sum(times) < budget and len(times) < 60):
         times.append(clock(lambda: video.step(frames[len(times) % len(frames)]).cpu()))
     after = video.stopwatch.seconds()
     stages = {k: (after[k] - before.get(k, 0.0)) / len(times) for k in STAGES if k != "update"}
     with torch.inference_mode():
-        samples = video.memory.samples()
-        once = statistics.median(clock.in_turn(3, update=lambda: update(video.model, *samples, config))["update"])
+        model, samples = video.targets.model, video.targets.memory.samples()
+        once = statistics.median(clock.in_turn(3, update=lambda: update(model, *samples, config))["update"])
     stages["update"] = once / config.update_every
     seconds = statistics.median(times) + stages["update"]
     ours = sum(s for k, s in stages.items() if k not in NETWORKS)
@@ -106,7 +98,7 @@ def frame_rate(clock: Clock, video: Video, frames: list[np.ndarray], budget: flo
 
 
 def frame_rates(clock: Clock, segmenter: Segmenter, quick: bool, budget: float, bar: tqdm) -> dict:
-    """(c), (d) `frame_rate` over presets, sizes and numbers of objects; the bytes that D and M hold an object."""
+    """`frame_rate` over presets, sizes and numbers of objects; the bytes that D and M hold per object."""
     found = {}
     for preset, config in (("paper", PAPER), ("fast", FAST)):
         for name, size in SIZES.items():
@@ -114,8 +106,8 @@ def frame_rates(clock: Clock, segmenter: Segmenter, quick: bool, budget: float, 
                 if quick and name == "1080p":
                     continue
                 video, frames = begin(segmenter, config, size, objects)
-                row = frame_rate(clock, video, frames, budget)
-                held = [*vars(video.memory).values(), *video.memory.normal, *vars(video.model).values()]
+                row, targets = frame_rate(clock, video, config, frames, budget), video.targets
+                held = [*vars(targets.memory).values(), *targets.memory.normal, *vars(targets.model).values()]
                 row["bytes an object"] = sum(t.nbytes for t in held if isinstance(t, Tensor)) / objects
                 if clock.device.type == "cuda":
                     row["device peak"] = torch.cuda.max_memory_allocated()
@@ -134,11 +126,11 @@ def passes(segmenter: Segmenter, size: tuple[int, int]) -> dict[str, Callable[[S
 
 
 def networks(clock: Clock, segmenter: Segmenter, size: tuple[int, int], repeats: int) -> dict:
-    """(f) Achieved FLOP/s of F and R on one image of `size` with one object."""
+    """Achieved FLOP/s of F and R on one image of `size` with one object."""
     found = {}
     for name, call in passes(segmenter, size).items():
         with FlopCounterMode(display=False) as counter:
-            call(launching(segmenter))
+            call(segmenter.without_graphs())
         for _ in range(2):  # CUDA graphs are replayed from the third call on
             call(segmenter)
         seconds = statistics.median(clock.in_turn(repeats, call=partial(call, segmenter))["call"])
@@ -153,7 +145,7 @@ def shortcuts(clock: Clock, backbone: str, size: tuple[int, int], repeats: int) 
     if clock.device.type != "mps":
         kinds["bfloat16"] = build(backbone, str(clock.device), autocast=True)
     if segmenter.replayed:
-        kinds["launched"] = launching(segmenter)
+        kinds["launched"] = segmenter.without_graphs()
     for name, call in passes(segmenter, size).items():
         calls = {kind: partial(call, s) for kind, s in kinds.items()}
         for warm in 3 * [*calls.values()]:
@@ -188,29 +180,28 @@ def live_learning(clock: Clock, segmenter: Segmenter, repeats: int) -> dict:
 
 
 def overlap(clock: Clock, segmenter: Segmenter, folder: Path) -> dict:
-    """Seconds a 480p frame: decoding alone, writing its mask alone, computing alone, and all three as `segment` runs them."""
+    """Seconds per 480p frame: decoding alone, writing its mask alone, computing alone, and all three as `segment` runs them."""
     sequence = datasets.scene("tumble")
-    source, given = FrameSource(sequence.frames, SIZES["480p"][0]), sequence.labels(0)
-    labels = to_size(given, source.working_size)
+    source, given = FrameSource(sequence.frames), sequence.labels(0)
+    segmenter = segmenter.changed(short_side=SIZES["480p"][0])
     frames = [frame for _, frame in source]
-    video = segmenter.start(frames[0], labels)
+    video = segmenter.start(frames[0], given)
     answers = []
     alone = {
         "decoding": clock(lambda: list(source)),
         "computing": clock(lambda: answers.extend(video.step(frame).cpu().numpy() for frame in frames[1:])),
         "writing": clock(lambda: [write_mask(folder / "x.png", a) for a in answers]),
     }
-    start = clock(lambda: segmenter.start(frames[0], labels))
-    together = clock(lambda: segment_video(segmenter, source, given, labels, folder, None)) - start
+    start = clock(lambda: segmenter.start(frames[0], given))
+    together = clock(lambda: deque(segment_video(segmenter, source, {0: given}, folder), maxlen=0)) - start
     return {**{k: s / len(answers) for k, s in alone.items()}, "together": together / len(answers)}
 
 
 def long_video(segmenter: Segmenter, quick: bool, bar: tqdm) -> dict:
-    """(e) Host and device memory as one small video with two objects goes on."""
+    """Host and device memory as one small video with two objects goes on."""
     size, found = (96, 160), {}
-    engine, frames = copy.copy(segmenter), pictures(size)
-    engine.config = FAST
-    video = engine.start(frames[0], disks(size, 2))
+    frames = pictures(size)
+    video = segmenter.changed(config=FAST).start(frames[0], disks(size, 2))
     for index in range(1, LENGTHS[quick][-1] + 1):
         video.step(frames[index % len(frames)])
         if index in LENGTHS[quick]:

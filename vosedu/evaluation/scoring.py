@@ -1,66 +1,47 @@
 """Run an engine over annotated sequences and score it: what `evaluate` and `table1` share. Resumable by sequence."""
 
 import time
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from ..device import out_of_memory
 from ..errors import InputError
 from ..files.datasets import Sequence
 from ..files.frames import FrameSource
-from ..files.images import read_mask, to_size, write_mask
-from ..files.threads import BackgroundWriter, prefetch
+from ..files.images import read_mask, write_mask
+from ..files.threads import BackgroundWriter
 from ..files.whole import make_folder, read_json, sweep, write_json
+from ..pipeline import track
 from ..segmenter import Engine
 from .metrics import SequenceScorer
 
 
 def run_sequence(
-    engine: Engine,
-    sequence: Sequence,
-    short_side: int = 0,
-    seed: int = 0,
-    folder: Path | None = None,
-    bar: tqdm | None = None,
+    engine: Engine, sequence: Sequence, seed: int = 0, folder: Path | None = None, bar: tqdm | None = None
 ) -> tuple[SequenceScorer, float]:
     """Segment and score one sequence.
 
     Args:
         engine: ours or a baseline.
         sequence: frames and annotations; objects are given where `Sequence.entries` says.
-        short_side: as `FrameSource` takes it; masks are scored at the annotations' size all the same.
         seed: of the engine.
         folder: where masks are written, if anywhere.
-        bar: moved on by one a frame.
+        bar: moved on by one per frame.
 
     Returns:
         J and F of every object and frame, and the seconds that decoding, segmenting, writing and scoring took.
     """
-    source = FrameSource(sequence.frames, short_side)
-    entries = sequence.entries()
+    source, entries = FrameSource(sequence.frames), sequence.entries()
     scorer = _scorer(sequence, entries)
     if folder is not None:
         sweep(make_folder(folder))
-    video, began = None, time.perf_counter()
-    with out_of_memory(source.working_size), BackgroundWriter() as writer, closing(prefetch(source)) as frames:
-        for index, (name, frame) in enumerate(frames):
-            new = entries.get(index)
-            if new is not None and new.shape != source.size:
-                raise InputError(f"{sequence.name}: the mask of frame {name} has another size than the frame: fix the data")
-            small = None if new is None else to_size(new, source.working_size)
-            if video is None:
-                if small is None:
-                    continue
-                video, labels = engine.start(frame, small, seed), new
-            else:
-                video.step(frame, small)
-                labels = video.enlarged(source.size, new)
+    began = time.perf_counter()
+    with BackgroundWriter() as writer:
+        for shown in track(engine, source, entries, seed):
             if folder is not None:
-                writer.submit(write_mask, folder / f"{name}.png", labels)
-            writer.submit(_score, scorer, sequence, index, labels)
+                writer.submit(write_mask, folder / f"{shown.name}.png", shown.labels)
+            writer.submit(_score, scorer, sequence, shown.index, shown.labels)
             if bar is not None:
                 bar.update()
     return scorer, time.perf_counter() - began
@@ -101,7 +82,7 @@ def score_results(sequence: Sequence, folder: Path, bar: tqdm | None = None) -> 
 
 
 def resumable_sequence(
-    engine: Engine, sequence: Sequence, out: Path | None, short_side: int, seed: int, bar: tqdm | None = None
+    engine: Engine, sequence: Sequence, out: Path | None, seed: int, bar: tqdm | None = None
 ) -> tuple[SequenceScorer, float]:
     """`run_sequence`, its scores kept in out/<sequence>.json and read from there where they are."""
     done = out and out / f"{sequence.name}.json"
@@ -111,7 +92,7 @@ def resumable_sequence(
         return _restore(done, sequence)
     if out:
         sweep(out, sequence.name)
-    scorer, took = run_sequence(engine, sequence, short_side, seed, out and out / sequence.name, bar)
+    scorer, took = run_sequence(engine, sequence, seed, out and out / sequence.name, bar)
     if done:
         write_json(done, {"seconds": took, "J": scorer.j, "F": scorer.f})
     return scorer, took

@@ -68,7 +68,7 @@ def update_pair(x: Tensor, y: Tensor, v: Tensor, gamma: Tensor) -> tuple[Callabl
 
 
 def solver(clock: Clock, quick: bool, repeats: int) -> dict:
-    """(a), (b): the engine against eqs. (1) to (4) in the usual form: seconds, their ratio, end losses, FLOP/s, bytes."""
+    """the engine against eqs. (1) to (4) in the usual form: seconds, their ratio, end losses, FLOP/s, bytes."""
     channels, size, label_size = SOLVER_SIZES[quick]
     found = {}
     cases = (("first frame", first_frame_pair, PAPER.samples, channels, PAPER.gn_schedule()),

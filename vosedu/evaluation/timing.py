@@ -45,7 +45,7 @@ def ratios(slow: list[float], fast: list[float]) -> dict[str, float]:
 
 
 def ceiling(clock: Clock, repeats: int) -> float:
-    """(f) FLOP/s of a large float32 matrix product here."""
+    """FLOP/s of a large float32 matrix product here."""
     n = 4096 if clock.device.type == "cuda" else 1536
     a = torch.randn(n, n, generator=torch.Generator().manual_seed(0)).to(clock.device)
     return 2 * n**3 / statistics.median(clock.in_turn(max(3, repeats), product=lambda: a @ a)["product"])

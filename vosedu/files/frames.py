@@ -11,29 +11,18 @@ from .films import _quiet
 from .images import IMAGES, image_files, read_image
 
 
-def working_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
-    """The (h, w) that frames of `size` (H, W) are brought to: see `FrameSource`."""
-    scale = short_side / min(size)
-    if scale > 1:
-        scale = max(1.0, min(scale, short_side * 16 / 9 / max(size)))
-    return tuple(max(32, round(n * scale)) for n in size)
-
-
 class FrameSource:
     """The frames of a video file or of a folder of images, one at a time.
 
-    Iterating gives (name, uint8 RGB (h, w, 3)); the name is the image's stem, or the video frame's number in five
+    Iterating gives (name, uint8 RGB (H, W, 3)); the name is the image's stem, or the video frame's number in five
     digits. Can be iterated again from the start.
 
     Args:
         path: a video file or a folder.
-        short_side: frames are brought to so many pixels on their shorter side, keeping their shape; 0: as they are. Long
-            narrow ones are enlarged only until the longer side has 16/9 of that.
 
     Attributes:
         files: the images in order, or the video file alone.
         size: (H, W) of the input.
-        working_size: (h, w) of the frames given out.
         count: number of frames; for a video file only what the container says, so for progress bars alone.
         fps: frames per second of a video file, else 24.
 
@@ -41,7 +30,7 @@ class FrameSource:
         InputError: nothing usable at the path; while iterating: an unreadable frame or one of another size.
     """
 
-    def __init__(self, path: Path, short_side: int = 0):
+    def __init__(self, path: Path):
         self.path = Path(path)
         self.fps, self.is_video = 24.0, False
         if self.path.is_dir():
@@ -66,7 +55,6 @@ class FrameSource:
         self.size = first[1].shape[:2]
         if min(self.size) < 32:
             raise InputError(f"{self.path}: frames are {self.size[1]}x{self.size[0]}, and 32x32 is the least: enlarge them")
-        self.working_size = working_size(self.size, short_side) if short_side else self.size
 
     def _refuse_namesakes(self) -> None:
         """Two frames with one name would write one mask; systems differ in whether case matters, so it does not here."""
@@ -106,17 +94,10 @@ class FrameSource:
             capture.release()
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
-        return ((name, self.resized(frame)) for name, frame in self.whole())
-
-    def resized(self, frame: np.ndarray) -> np.ndarray:
-        """A frame of `size` at `working_size`."""
-        if self.working_size == self.size:
-            return frame
-        smooth = cv2.INTER_AREA if self.working_size < self.size else cv2.INTER_CUBIC
-        return cv2.resize(frame, self.working_size[::-1], interpolation=smooth)
+        return self.whole()
 
     def whole(self, start: int = 0) -> Iterator[tuple[str, np.ndarray]]:
-        """As iterating gives, from frame `start` on and at the input's own size (H, W)."""
+        """As iterating gives, from frame `start` on."""
         for name, frame in self._raw(start):
             if frame.shape[:2] != self.size:
                 found, first = ("x".join(map(str, s[1::-1])) for s in (frame.shape, self.size))

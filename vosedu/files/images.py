@@ -139,6 +139,27 @@ def write_mask(path: Path, labels: np.ndarray) -> None:
         image.save(temporary, "PNG")
 
 
+def working_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
+    """The (h, w) of frames of `size` (H, W) brought to `short_side` pixels on their shorter side, their shape kept.
+
+    Long narrow ones are enlarged only until the longer side has 16/9 of that; with `short_side` 0 all stay as they are.
+    """
+    if not short_side:
+        return tuple(size)
+    scale = short_side / min(size)
+    if scale > 1:
+        scale = max(1.0, min(scale, short_side * 16 / 9 / max(size)))
+    return tuple(max(32, round(n * scale)) for n in size)
+
+
+def resized(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture at another size (h, w): averaged over areas where it shrinks, bicubic where it grows."""
+    if frame.shape[:2] == tuple(size):
+        return frame
+    how = cv2.INTER_AREA if tuple(size) < frame.shape[:2] else cv2.INTER_CUBIC
+    return cv2.resize(frame, size[::-1], interpolation=how)
+
+
 def to_size(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Ids at another size, by nearest neighbour: ids do not mix."""
     return labels if labels.shape == size else cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)

@@ -12,11 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..aggregation import aggregate, labels_at
+from ..aggregation import answer, laid_over
 from ..augmentation import first_frame_samples
 from ..features import TARGET_DEPTH
+from ..files.images import resized, to_size
 from ..refinement import Refinement
-from ..segmenter import Segmenter, Video, batches
+from ..segmenter import Segmenter, batches
 from ..weights import fill, part, read_state
 from .clips import Clips
 from .offline import Training
@@ -112,7 +113,7 @@ def load_base_net(path: Path, channels: Sequence[int]) -> BaseNet:
 
 
 class BaseSegmenter:
-    """The Base net behind the interface of `Segmenter`: `start` a video, `step` through it.
+    """The Base net in a `Segmenter`'s place: `start` a video, `step` through it.
 
     Args:
         segmenter: gives F, device and settings; its own R and D are not used.
@@ -123,41 +124,30 @@ class BaseSegmenter:
     def __init__(self, segmenter: Segmenter, net: BaseNet, fine_tune: bool = False):
         self.segmenter, self.net, self.fine_tune = segmenter, net.to(segmenter.device), fine_tune
 
+    def working_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """As `Segmenter.working_size`."""
+        return self.segmenter.working_size(size)
+
     def start(self, frame: np.ndarray, labels: np.ndarray, seed: int = 0) -> "BaseVideo":
         """As `Segmenter.start`."""
         return BaseVideo(self, frame, labels, seed)
 
-
-class BaseVideo:
-    """The state of one video: an encoding of each object, and its own net where that is fine-tuned."""
-
-    def __init__(self, base: BaseSegmenter, frame: np.ndarray, labels: np.ndarray, seed: int):
-        self.base, self.seed, self.size = base, seed, frame.shape[:2]
-        self.ids: list[int] = []
-        self._targets: list[tuple[BaseNet, Tensor]] = []
-        self._add(frame, labels)
-
-    @torch.no_grad()
-    def _add(self, frame: np.ndarray, labels: np.ndarray) -> None:
-        segmenter = self.base.segmenter
-        for i in (int(i) for i in np.unique(labels) if i and int(i) not in self.ids):
-            mask = (labels == i).astype(np.uint8)
-            net = self._tuned(frame, mask, i) if self.base.fine_tune else self.base.net
-            reference = segmenter.features(frame[None])[TARGET_DEPTH]
-            masks = torch.from_numpy(mask[None]).to(reference)
-            self._targets.append((net, net.encoder.target(reference, masks)))
-            self.ids.append(i)
-
     @torch.enable_grad()
-    def _tuned(self, frame: np.ndarray, mask: np.ndarray, i: int) -> BaseNet:
-        """A copy of the net, fine-tuned on first-frame samples: 100 iterations of Adam, four samples each."""
-        segmenter = self.base.segmenter
-        images, labels = first_frame_samples(frame, mask, segmenter.config.samples, (self.seed, i))
+    def tuned(self, frame: np.ndarray, mask: np.ndarray, seed: tuple[int, int]) -> BaseNet:
+        """A copy of the net, fine-tuned on first-frame samples: 100 iterations of Adam, four samples each.
+
+        Args:
+            frame: uint8 RGB (h, w, 3).
+            mask: (h, w), 1 on the object.
+            seed: of the samples and of their order.
+        """
+        segmenter = self.segmenter
+        images, labels = first_frame_samples(frame, mask, segmenter.config.samples, seed)
         net = BaseNet(segmenter.backbone.channels).to(segmenter.device)
-        net.load_state_dict(self.base.net.state_dict())
+        net.load_state_dict(self.net.state_dict())
         net.train()
         optimiser = torch.optim.Adam(net.parameters(), lr=FINE_TUNE_RATE)
-        rng = np.random.default_rng((self.seed, i))
+        rng = np.random.default_rng(seed)
         maps = [torch.cat(x) for x in zip(*map(segmenter.features, batches(images)), strict=True)]
         reference, masks = maps[TARGET_DEPTH][:1], torch.from_numpy(mask[None]).to(maps[TARGET_DEPTH])
         order = cycle(np.concatenate([rng.permutation(len(images)) for _ in range(FINE_TUNE_BATCH)]))
@@ -165,26 +155,55 @@ class BaseVideo:
             chosen = [next(order) for _ in range(FINE_TUNE_BATCH)]
             features = [x[chosen] for x in maps]
             each = (x.expand(FINE_TUNE_BATCH, *x.shape[1:]) for x in (reference, masks))
-            logits = net(features, *each, self.size)
+            logits = net(features, *each, mask.shape)
             loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels[chosen]).to(logits))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
         return net.eval().requires_grad_(False)
 
+
+class BaseVideo:
+    """The state of one video: an encoding of each object, and a net of its own where that is fine-tuned.
+
+    Attributes:
+        ids, frame_index: as in `Video`.
+        probabilities, labels: of the last frame, as in `Video`.
+    """
+
+    def __init__(self, base: BaseSegmenter, frame: np.ndarray, labels: np.ndarray, seed: int):
+        self.base, self.seed, self.size, self.frame_index = base, seed, frame.shape[:2], 0
+        self.working_size = base.working_size(self.size)
+        self.ids: list[int] = []
+        self._targets: list[tuple[BaseNet, Tensor]] = []
+        self.labels = torch.from_numpy(labels.astype(np.uint8))
+        self._add(resized(frame, self.working_size), labels)
+
+    @torch.no_grad()
+    def _add(self, frame: np.ndarray, labels: np.ndarray) -> None:
+        """Encode the objects of ids (H, W) that are not known yet, in a frame (h, w, 3) of the working size."""
+        segmenter, small = self.base.segmenter, to_size(labels, self.working_size)
+        for i in (int(i) for i in np.unique(small) if i and int(i) not in self.ids):
+            mask = (small == i).astype(np.uint8)
+            net = self.base.tuned(frame, mask, (self.seed, i)) if self.base.fine_tune else self.base.net
+            reference = segmenter.features(frame[None])[TARGET_DEPTH]
+            masks = torch.from_numpy(mask[None]).to(reference)
+            self._targets.append((net, net.encoder.target(reference, masks)))
+            self.ids.append(i)
+
     @torch.no_grad()
     def step(self, frame: np.ndarray, new_labels: np.ndarray | None = None) -> Tensor:
         """As `Video.step`."""
-        features = self.base.segmenter.features(frame[None])
+        segmenter, small = self.base.segmenter, resized(frame, self.working_size)
+        self.frame_index += 1
+        features = segmenter.features(small[None])
         logits = [
-            net.refinement(features, net.encoder(features[TARGET_DEPTH], target), self.size) for net, target in self._targets
+            net.refinement(features, net.encoder(features[TARGET_DEPTH], target), self.working_size)
+            for net, target in self._targets
         ]
-        self.probabilities = aggregate(torch.cat(logits).sigmoid())
-        self.labels = labels_at(self.probabilities, self.ids, self.size)
+        self.probabilities, _, self.labels = answer(torch.cat(logits), self.ids, self.size, segmenter.config.aggregation)
         if new_labels is not None:
-            self._add(frame, new_labels)
-            fresh = torch.from_numpy(new_labels.astype(np.uint8)).to(self.labels.device)
-            self.labels = torch.where(fresh > 0, fresh, self.labels)
+            fresh = np.where(np.isin(new_labels, self.ids), 0, new_labels)
+            self._add(small, fresh)
+            self.labels = laid_over(self.labels, fresh)
         return self.labels
-
-    enlarged = Video.enlarged

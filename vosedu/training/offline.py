@@ -145,7 +145,7 @@ class TargetModels:
         device = self.segmenter.device
         if not path.exists():
             video = self.segmenter.start(*clips.reference(index))
-            parts = {name: getattr(video.model, name).cpu() for name in TargetModel.__dataclass_fields__}
+            parts = {name: getattr(video.targets.model, name).cpu() for name in TargetModel.__dataclass_fields__}
             self.folder.mkdir(parents=True, exist_ok=True)
             write_bytes(path, serialise(parts))
         return TargetModel(**torch.load(path, map_location=device, weights_only=True))

@@ -118,7 +118,7 @@ class FeatureTuning(Training):
             for _ in range(shots):
                 shot = clips.draw(index, rng)
                 features = engine.features(shot.frame[None])
-                scores = video.model.scores(video.model.project(features[TARGET_DEPTH][0]))
+                scores = video.targets.model.scores(video.targets.model.project(features[TARGET_DEPTH][0]))
                 logits = engine.logits(features, scores, shot.mask.shape)
                 truth = torch.from_numpy(shot.mask[None]).to(logits)
                 found.append((F.binary_cross_entropy_with_logits(logits, truth).item(),
