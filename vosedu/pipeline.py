@@ -1,30 +1,19 @@
-"""From a video to masks: the one loop over frames, and the run of it that writes masks, is cut off, and goes on.
+"""From a video to masks on disk: the one loop over frames."""
 
-While a run is under way, `checkpoint.safetensors` beside its masks holds the state of the video after some frame. It is
-queued after that frame's mask, so where it exists, so do all masks up to it.
-"""
-
-import json
-import signal
-import threading
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import safetensors.torch
-from safetensors import SafetensorError, safe_open
 
 from .device import out_of_memory
 from .errors import InputError
 from .files.films import OverlayWriter
 from .files.images import overlay, read_mask, write_mask
 from .files.threads import BackgroundWriter, prefetch
-from .files.whole import write_bytes
-from .segmenter import Engine, Segmenter, State, Video
+from .segmenter import Engine, State
 
 
 class Frames(Protocol):
@@ -97,118 +86,26 @@ def mask_files(folder: Path, source: Frames, count: int) -> list[Path]:
     return [folder / f"{source.name(index)}.png" for index in range(count)]
 
 
-class Checkpoint:
-    """The state of a video on disk, beside its masks.
-
-    Args:
-        out: folder of the masks.
-        every: seconds between two; they also keep a distance of twenty times what writing one took.
-
-    Attributes:
-        seconds: spent on the frames up to the last checkpoint, by this process and those before it.
-        stages: likewise by stage.
-    """
-
-    def __init__(self, out: Path, every: float = 10.0):
-        self.path, self.every = out / "checkpoint.safetensors", every
-        self.seconds, self.stages = 0.0, {}
-        self._began = self._due = time.monotonic()
-        self._due += every
-
-    def load(self, segmenter: Segmenter, source: Frames) -> Video | None:
-        """The video as it was, or None where there is no usable checkpoint or a mask before it is gone."""
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-                notes = json.loads(file.metadata()["notes"])
-            video = segmenter.restore(state)
-            if video.size != source.size:
-                return None
-            if not all(path.is_file() for path in mask_files(self.path.parent, source, video.frame_index + 1)):
-                return None
-            self.seconds, self.stages = float(notes["seconds"]), dict(notes["stages"])
-            return video
-        except (OSError, SafetensorError, KeyError, IndexError, TypeError, ValueError, RuntimeError):
-            return None  # absent or damaged: the run begins again, and the same masks come out
-
-    def after(self, video: Video, writer: BackgroundWriter, now: bool = False) -> None:
-        """Queue a checkpoint behind the masks that are queued already, if it is time."""
-        if not now and time.monotonic() < self._due:
-            return
-        notes = {"seconds": self.elapsed(), "stages": self.spent(video)}
-        writer.submit(self._write, video.state(), notes)
-        self._due = float("inf")  # until it is written: a slow disk must not queue a second
-
-    def _write(self, state: dict, notes: dict) -> None:
-        began = time.monotonic()
-        write_bytes(self.path, safetensors.torch.save(state, {"notes": json.dumps(notes)}))
-        took = time.monotonic() - began
-        self._due = time.monotonic() + max(self.every, 20 * took if self.every else 0)
-
-    def elapsed(self) -> float:
-        """Seconds of all processes that worked on this run."""
-        return self.seconds + time.monotonic() - self._began
-
-    def spent(self, video: Video) -> dict[str, float]:
-        """Seconds by stage, likewise."""
-        now = video.stopwatch.seconds()
-        return {stage: self.stages.get(stage, 0.0) + now.get(stage, 0.0) for stage in {**self.stages, **now}}
-
-
-@contextmanager
-def interruptible() -> Iterator[threading.Event]:
-    """The first Ctrl-C sets the event, so that a loop can stop between two frames; a second one acts at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event  # signals belong to the main thread
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def stop(*_) -> None:
-        event.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, stop)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def segment_video(
-    segmenter: Segmenter,
+    engine: Engine,
     source: Frames,
     masks: Mapping[int, np.ndarray],
     folder: Path,
+    writer: BackgroundWriter,
     drawing: OverlayWriter | None = None,
     seed: int = 0,
-    checkpoint: Checkpoint | None = None,
-    replay: bool = False,
+    state: State | None = None,
 ) -> Iterator[Tracked]:
     """`track`, with a mask per frame written into `folder` while computing goes on.
 
     Args:
-        masks: as `track` takes them.
+        engine, source, masks, seed, state: as `track` takes them.
         folder: of the masks, `<frame name>.png`.
+        writer: does the writing.
         drawing: takes the overlay of every frame.
-        checkpoint: where the state is kept from time to time, and taken up from.
-        replay: frames up to the one taken up from come out and are drawn as well, with the masks that lie there.
-
-    Raises:
-        KeyboardInterrupt: after Ctrl-C, which waits for the frame at hand and the checkpoint.
     """
-    state = checkpoint.load(segmenter, source) if checkpoint else None
-    with interruptible() as stop, BackgroundWriter() as writer:
-        for shown in recorded(source, folder, state.frame_index + 1 if state and replay else 0):
-            if drawing:
-                writer.submit(drawing.add, overlay(shown.frame, shown.labels))
-            yield shown
-        for shown in track(segmenter, source, masks, seed, state):
-            writer.submit(write_mask, folder / f"{shown.name}.png", shown.labels)
-            if drawing:
-                writer.submit(drawing.add, overlay(shown.frame, shown.labels))
-            if checkpoint:
-                checkpoint.after(shown.state, writer, now=stop.is_set())
-            yield shown
-            if stop.is_set():
-                raise KeyboardInterrupt
+    for shown in track(engine, source, masks, seed, state):
+        writer.submit(write_mask, folder / f"{shown.name}.png", shown.labels)
+        if drawing:
+            writer.submit(drawing.add, overlay(shown.frame, shown.labels))
+        yield shown

@@ -29,7 +29,7 @@ class Conditioning:
 
 
 def conditioning(features: Tensor, kind: str, shrinkage: float = 0.1) -> Conditioning:
-    """Scale or whiten features by their own statistics over samples and positions (ours, DESIGN 3.4).
+    """Scale or whiten features by their own statistics over samples and positions (ours; docs/presets.md).
 
     "whiten" uses the inverse of the Cholesky factor of the shrunk covariance: the same loss and regulariser as the
     symmetric square root, up to a rotation that Kaiming's isotropic start does not notice, at a fraction of the cost.

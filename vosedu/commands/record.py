@@ -7,7 +7,8 @@ from pathlib import Path
 from ..errors import InputError
 from ..files.frames import FrameSource
 from ..files.whole import digest, read_json, sweep, write_json
-from ..pipeline import Checkpoint, mask_files
+from ..pipeline import mask_files
+from .checkpoint import Checkpoint
 
 NAME = "run.json"
 

@@ -17,10 +17,12 @@ from ..errors import InputError
 from ..files.films import OverlayWriter
 from ..files.frames import FrameSource
 from ..files.images import check_first_mask, contact_sheet, overlay, read_mask, resized, to_size, working_size
+from ..files.threads import BackgroundWriter
 from ..files.whole import atomic, digest, make_folder
-from ..pipeline import Checkpoint, Tracked, recorded, segment_video
+from ..pipeline import Tracked, recorded, segment_video
 from ..segmenter import Segmenter
 from ..weights import weight_files
+from .checkpoint import Checkpoint, interruptible
 from .flags import Settings, add_engine_flags
 from .record import NAME, Run
 
@@ -154,31 +156,37 @@ class Job:
         with ExitStack() as stack:
             drawing = self.overlay and stack.enter_context(OverlayWriter(self.overlay, source.fps, source.size))
             bar = stack.enter_context(tqdm(total=source.count, unit="frame", disable=self.quiet, file=sys.stderr))
-            for last in self.frames(segmenter, source, given, begun, drawing, checkpoint):
+            stop, writer = stack.enter_context(interruptible()), stack.enter_context(BackgroundWriter())
+            for last in self.frames(segmenter, source, given, begun, writer, drawing, checkpoint):
                 if self.sheet and last.index % every == 0 and len(pictures) < 8:
                     small = segmenter.working_size(source.size)
                     pictures.append(overlay(resized(last.frame, small), to_size(last.labels, small)))
+                if last.state:
+                    checkpoint.after(last.state, writer, now=stop.is_set())
                 bar.update(last.index + 1 - bar.n)
-            if not begun.finished:
-                begun = begun.end(self.out, source, len(last.state.ids), last.index + 1, checkpoint.elapsed(),
-                                  checkpoint.spent(last.state))
-                checkpoint.path.unlink(missing_ok=True)
+                if stop.is_set():
+                    raise KeyboardInterrupt
+        if not begun.finished:
+            begun = begun.end(self.out, source, len(last.state.ids), last.index + 1, checkpoint.elapsed(),
+                              checkpoint.spent(last.state))
+            checkpoint.path.unlink(missing_ok=True)
         if self.sheet:
             make_folder(self.sheet.parent)
             with atomic(self.sheet) as temporary:
                 Image.fromarray(contact_sheet(pictures)).save(temporary)
         return begun
 
-    def frames(self, segmenter: Segmenter, source: FrameSource, given: np.ndarray, begun: Run, drawing: OverlayWriter | None,
-               checkpoint: Checkpoint) -> Iterator[Tracked]:
-        """The frames still to be segmented or, where pictures are asked for, all of them."""
-        shown = bool(self.overlay or self.sheet)
-        if not begun.finished:
-            yield from segment_video(segmenter, source, {0: given}, self.out, drawing, self.settings.seed, checkpoint, shown)
-        elif shown:
-            for frame in recorded(source, self.out, begun.frames):
+    def frames(self, segmenter: Segmenter, source: FrameSource, given: np.ndarray, begun: Run, writer: BackgroundWriter,
+               drawing: OverlayWriter | None, checkpoint: Checkpoint) -> Iterator[Tracked]:
+        """The frames still to be segmented; before them, where pictures are asked for, those that were segmented before."""
+        state = None if begun.finished else checkpoint.load(segmenter, source)
+        behind = begun.frames if begun.finished else state.frame_index + 1 if state else 0
+        if self.overlay or self.sheet:
+            for shown in recorded(source, self.out, behind):
                 if drawing:
-                    drawing.add(overlay(frame.frame, frame.labels))
-                yield frame
-        else:
+                    writer.submit(drawing.add, overlay(shown.frame, shown.labels))
+                yield shown
+        elif begun.finished:
             print(f"vosedu: {self.out} holds all masks of this very run already: nothing to do", file=sys.stderr)
+        if not begun.finished:
+            yield from segment_video(segmenter, source, {0: given}, self.out, writer, drawing, self.settings.seed, state)
