@@ -1,26 +1,29 @@
-"""What tests share: engines, and real data where VOSEDU_DATA points to it."""
+"""What tests share: engines that find what moves in small videos, real data where VOSEDU_DATA points to it."""
 
 import os
 from pathlib import Path
 
 import pytest
-import torch
+from helpers import FINDS, ROOM, assert_found, assert_remembered, moving_shapes
 
-from vosedu.features import build_backbone
 from vosedu.segmenter import Segmenter
 
 
 @pytest.fixture(scope="session")
 def segmenter():
-    """The bundled backbone with the target model alone, on the CPU."""
+    """The bundled backbone and refinement network with the default settings, on the CPU."""
     return Segmenter.from_pretrained("compact", device="cpu")
 
 
 @pytest.fixture(scope="session")
-def random_segmenter():
-    """A backbone with random parameters: for everything that does not depend on what the features mean."""
-    torch.manual_seed(0)
-    return Segmenter(build_backbone("compact"), device="cpu")
+def quick_segmenter(segmenter):
+    """The bundled backbone with the target model alone: quick, and it does find what moves in small frames."""
+    quick = Segmenter(segmenter.backbone, config=FINDS, device="cpu")
+    frames, labels = moving_shapes(4, ROOM, objects=2)
+    video = quick.start(frames[0], labels[0])
+    assert_found([video.step(frame).numpy() for frame in frames[1:]], labels[1:])
+    assert_remembered(video)
+    return quick
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from helpers import moving_disk
+from helpers import moving_shapes
 
 from vosedu.augmentation import cut_out, first_frame_samples, paste
 
 
 def test_original_first_and_every_label_binary_and_visible():
-    frames, labels = moving_disk(1)
+    frames, labels = moving_shapes(1)
     images, masks = first_frame_samples(frames[0], labels[0], 20, seed=3)
     assert images.shape == (20, *frames[0].shape) and images.dtype == np.uint8
     assert np.array_equal(images[0], frames[0]) and np.array_equal(masks[0], labels[0])
@@ -19,7 +19,7 @@ def test_original_first_and_every_label_binary_and_visible():
 
 
 def test_seed_decides():
-    frames, labels = moving_disk(1)
+    frames, labels = moving_shapes(1)
     a, b, c = (first_frame_samples(frames[0], labels[0], 5, seed=s)[0] for s in (1, 1, 2))
     assert np.array_equal(a, b) and not np.array_equal(a, c)
 
@@ -35,7 +35,7 @@ def test_cut_out_leaves_no_trace_of_the_target():
 
 
 def test_identity_warp_gives_the_frame_back():
-    frames, labels = moving_disk(1)
+    frames, labels = moving_shapes(1)
     image, label = paste(cut_out(frames[0], labels[0]), np.array([[1.0, 0, 0], [0, 1, 0]]), 0.0)
     assert np.array_equal(label, labels[0])
     assert np.array_equal(image[label > 0], frames[0][label > 0])
@@ -55,7 +55,7 @@ def test_shifted_target_is_where_its_label_is():
 
 @pytest.mark.parametrize("kind", ["one pixel", "all but one", "corner", "everything"])
 def test_hard_masks(kind):
-    frames, _ = moving_disk(1, size=(40, 50))
+    frames, _ = moving_shapes(1, size=(40, 50))
     mask = np.zeros((40, 50), np.uint8)
     mask[{"one pixel": np.s_[20, 25], "all but one": np.s_[:], "corner": np.s_[:3, :3], "everything": np.s_[:]}[kind]] = 1
     if kind == "all but one":

@@ -4,12 +4,11 @@ import copy
 
 import pytest
 import torch
-from helpers import anew, moving_disk
+from helpers import FINDS, ROOM, anew, assert_found, moving_shapes
 
 from vosedu import Segmenter, cuda_graphs
 from vosedu.cuda_graphs import Replayed
 from vosedu.features import build_backbone, fold_batchnorm
-from vosedu.refinement import Refinement
 
 
 def double(*tensors, plus=0):
@@ -63,18 +62,19 @@ def test_shapes_layouts_and_keywords_have_recordings_of_their_own():
     assert len(replayed._recordings) == cuda_graphs.KEPT
 
 
-def test_a_segmenter_by_recordings_gives_the_same_masks(random_segmenter):
+def test_a_segmenter_by_recordings_gives_the_same_masks(segmenter):
     """Frames through recordings, as on a GPU, in a copy whose R is another one later."""
-    torch.manual_seed(1)
-    first, second = (Refinement(random_segmenter.backbone.channels).eval().requires_grad_(False) for _ in range(2))
-    frames, labels = moving_disk(5, objects=2)
-    plain, replaying = (Segmenter(copy.deepcopy(random_segmenter.backbone), first, device="cpu") for _ in range(2))
+    first, second = (copy.deepcopy(segmenter.refinement) for _ in range(2))
+    second.project.conv2.bias += 0.5
+    frames, labels = moving_shapes(5, ROOM, objects=2)
+    plain, replaying = (Segmenter(copy.deepcopy(segmenter.backbone), first, config=FINDS, device="cpu") for _ in range(2))
     replaying.replayed = {"F": Replayed(plain._maps, anew), "R": Replayed(plain._refine, anew)}
     for refinement in (plain.refinement, second):
         plain.refinement = replaying.refinement = refinement
         one, other = (s.start(frames[0], labels[0]) for s in (plain, replaying))
-        for frame in frames[1:]:
+        for frame, ids in zip(frames[1:], labels[1:], strict=True):
             assert torch.equal(one.step(frame), other.step(frame))
+            assert_found([one.labels.numpy()], [ids])
             assert torch.equal(one.probabilities, other.probabilities)
     assert len(replaying.replayed["R"]._recordings) == 2
     assert replaying.graphs == "on" and plain.graphs == "off: no CUDA device"

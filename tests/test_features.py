@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from vosedu.errors import InputError
-from vosedu.features import NAMES, STRIDES, build_backbone, fold_batchnorm
+from vosedu.features import BACKBONES, STRIDES, build_backbone, fold_batchnorm
 
 CHANNELS = {
     "resnet18": (64, 64, 128, 256, 512),
@@ -55,5 +55,5 @@ def test_folding_batchnorm_keeps_the_function(name):
 
 
 def test_unknown_backbone_names_the_known_ones():
-    with pytest.raises(InputError, match=", ".join(NAMES)):
+    with pytest.raises(InputError, match=", ".join(BACKBONES)):
         build_backbone("vgg")

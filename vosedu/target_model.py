@@ -290,8 +290,7 @@ class OnlineTargets:
     def state(self) -> dict[str, Tensor]:
         """All that later frames depend on."""
         parts = {f"model.{name}": getattr(self.model, name) for name in TargetModel.__dataclass_fields__}
-        parts |= {f"memory.{name}": part for name, part in self.memory.state().items()}
-        return parts if self._present is None else {**parts, "present": self._present}
+        return parts | {f"memory.{name}": part for name, part in self.memory.state().items()}
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Go on from `state()`."""
@@ -299,4 +298,3 @@ class OnlineTargets:
         self.model = TargetModel(*(state[f"model.{name}"] for name in TargetModel.__dataclass_fields__))
         parts = {name.removeprefix("memory."): part for name, part in state.items() if name.startswith("memory.")}
         self.memory = Memory.from_state(parts, c.capacity, c.learning_rate, c.first_share)
-        self._present = state.get("present")

@@ -67,4 +67,4 @@ def test_replays_are_timed_against_launches(small, monkeypatch):
 def test_a_full_memory_is_what_frames_are_timed_with(small):
     segmenter = frame_speed.build("compact", "cpu")
     video, _ = frame_speed.begin(segmenter, config.PAPER, (64, 96), 2)
-    assert video.memory.filled == config.PAPER.capacity and video.ids == [1, 2]
+    assert video.targets.memory.filled == config.PAPER.capacity and video.ids == [1, 2]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import moving_disk, save_frames
+from helpers import QUICK, ROOM, assert_found, moving_shapes, save_frames
 from PIL import Image
 
 from vosedu.commands import main
@@ -16,23 +16,26 @@ from vosedu.files.images import read_mask, write_mask
 from vosedu.training.baselines import load_base_net
 from vosedu.weights import load_pretrained
 
-QUICK = ["--samples", "4", "--gn-steps", "2", "--short-side", "0", "--quiet", "--device", "cpu"]
-
 
 @pytest.fixture
 def clip(tmp_path):
     """A folder of frames and a first mask of two objects."""
-    frames, labels = moving_disk(5, objects=2)
+    frames, labels = moving_shapes(5, ROOM, objects=2)
     save_frames(tmp_path / "clip", frames)
     write_mask(tmp_path / "first.png", labels[0])
     return tmp_path
 
 
+def assert_clip_found(folder, least=0.3):
+    """The masks in `folder` show both objects of every later frame of `clip`."""
+    assert_found([read_mask(folder / f"{i:05d}.png") for i in range(1, 5)], moving_shapes(5, ROOM, objects=2)[1][1:], least)
+
+
 @pytest.fixture
 def davis(tmp_path):
     """A data set of two short sequences in DAVIS layout."""
-    for name in ("one", "two"):
-        frames, labels = moving_disk(4, objects=2)
+    for name, step in (("one", 5), ("two", 8)):
+        frames, labels = moving_shapes(4, ROOM, objects=2, step=step)
         save_frames(tmp_path / "JPEGImages" / "480p" / name, frames)
         (tmp_path / "Annotations" / "480p" / name).mkdir(parents=True)
         for index, ids in enumerate(labels):
@@ -48,29 +51,35 @@ def test_segment_writes_masks_overlay_sheet_and_notes(clip, capsys):
     assert sorted(p.name for p in out.glob("*.png")) == [f"{i:05d}.png" for i in range(5)]
     assert np.array_equal(read_mask(out / "00000.png"), read_mask(clip / "first.png"))
     with Image.open(out / "00004.png") as image:
-        assert image.size == (128, 96) and image.mode == "P"
+        assert image.size == ROOM[::-1] and image.mode == "P"
+    assert_clip_found(out, 0.6)
     notes = json.loads((out / "run.json").read_text())
     assert notes["frames"] == 5 and notes["objects"] == 2 and notes["settings"]["samples"] == 4
     assert (clip / "o.mp4").stat().st_size > 500 and (clip / "s.png").exists()
     assert "5 frames, 2 objects" in capsys.readouterr().out
 
 
-def test_same_seed_writes_the_same_masks(clip):
-    for name in ("a", "b"):
-        main(["segment", str(clip / "clip"), "--masks", str(clip / "first.png"), "--out", str(clip / name), *QUICK])
-    for i in range(5):
-        assert (clip / "a" / f"{i:05d}.png").read_bytes() == (clip / "b" / f"{i:05d}.png").read_bytes()
+def test_same_seed_writes_the_same_masks_and_another_seed_others(clip):
+    """--seed reaches the engine: bytes agree for one seed only, and all masks show both objects."""
+    for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        assert main(["segment", str(clip / "clip"), "--masks", str(clip / "first.png"), "--out", str(clip / name), *QUICK,
+                     "--seed", seed]) == 0
+        assert_clip_found(clip / name)
+    a, b, c = ([(clip / name / f"{i:05d}.png").read_bytes() for i in range(1, 5)] for name in "abc")
+    assert a == b and all(x != y for x, y in zip(a, c, strict=True))
 
 
 def test_short_side_still_writes_masks_of_the_input_size(clip):
+    """Computed at 96 rows, written and right at 128."""
     assert main(["segment", str(clip / "clip"), "--masks", str(clip / "first.png"), "--out", str(clip / "m"),
-                 *QUICK, "--short-side", "64"]) == 0
-    assert read_mask(clip / "m" / "00003.png").shape == (96, 128)
+                 *QUICK, "--short-side", "96"]) == 0
+    assert read_mask(clip / "m" / "00003.png").shape == ROOM
+    assert_clip_found(clip / "m")
 
 
 def test_a_small_video_is_segmented_with_the_default_settings(tmp_path):
     """At its own 96 rows BEST finds nothing: lambda outweighs so few pixels."""
-    frames, labels = moving_disk(4)
+    frames, labels = moving_shapes(4)
     save_frames(tmp_path / "clip", frames)
     write_mask(tmp_path / "first.png", labels[0])
     assert main(["segment", str(tmp_path / "clip"), "--masks", str(tmp_path / "first.png"), "--out", str(tmp_path / "m"),
@@ -86,9 +95,11 @@ def test_one_frame_is_its_own_answer(clip):
 
 
 def test_evaluate_reports_resumes_and_refuses_to_mix(davis, capsys):
+    """A sequence that is done is read back, J as J and F as F."""
     command = ["evaluate", "davis2017", "--root", str(davis), "--out", str(davis / "out"), "--json", str(davis / "r.json")]
     assert main([*command, *QUICK]) == 0
     first = json.loads((davis / "r.json").read_text())
+    assert_told_apart(first)
     assert set(first) >= {"J", "F", "JF_mean", "fps", "sequences", "config", "versions"}
     assert first["sequences"]["one"].keys() == {"J_mean", "F_mean", "JF_mean", "frames", "objects"}
     assert first["sequences"]["one"]["objects"] == 2 and first["sequences"]["one"]["frames"] == 4
@@ -96,17 +107,26 @@ def test_evaluate_reports_resumes_and_refuses_to_mix(davis, capsys):
     stamp = (davis / "out" / "one" / "00002.png").stat().st_mtime_ns
     assert main([*command, *QUICK]) == 0
     assert (davis / "out" / "one" / "00002.png").stat().st_mtime_ns == stamp
-    assert json.loads((davis / "r.json").read_text())["J"] == first["J"]
+    second = json.loads((davis / "r.json").read_text())
+    assert all(second[key] == first[key] for key in ("J", "F", "JF_mean", "sequences"))
     assert main([*command, *QUICK, "--channels", "5"]) == 2
     assert "channels" in capsys.readouterr().err
 
 
+def assert_told_apart(result):
+    """Objects are found, not perfectly, and J is not F nor one sequence the other: an exchange of any two would show."""
+    rows = [result[m]["mean"] for m in "JF"] + [row[m] for row in result["sequences"].values() for m in ("J_mean", "F_mean")]
+    assert all(0.3 < value < 1 for value in rows) and len(set(rows)) == len(rows)
+
+
 def test_scoring_existing_results_equals_running(davis):
+    """Masks on disk score what the run that wrote them reported, object by object."""
     main(["evaluate", "davis2017", "--root", str(davis), "--out", str(davis / "out"), "--json", str(davis / "a.json"), *QUICK])
     assert main(["evaluate", "davis2017", "--root", str(davis), "--results", str(davis / "out"), "--json",
                  str(davis / "b.json"), "--quiet"]) == 0
     a, b = (json.loads((davis / n).read_text()) for n in ("a.json", "b.json"))
-    assert a["J"] == b["J"] and a["F"] == b["F"] and b["fps"] is None
+    assert_told_apart(a)
+    assert a["J"] == b["J"] and a["F"] == b["F"] and a["sequences"] == b["sequences"] and b["fps"] is None
 
 
 def test_perfect_results_score_one(davis, capsys):
@@ -150,6 +170,7 @@ def test_a_broken_frame_keeps_what_is_finished(clip, capsys):
     assert main(["segment", str(clip / "clip"), "--masks", str(clip / "first.png"), "--out", str(clip / "m"), "--overlay",
                  str(clip / "o.mp4"), *QUICK]) == 2
     assert "00003.png cannot be read" in capsys.readouterr().err
+    assert_found([read_mask(clip / "m" / f"{i:05d}.png") for i in (1, 2)], moving_shapes(3, ROOM, objects=2)[1][1:])
     assert sorted(p.name for p in (clip / "m").iterdir()) == ["00000.png", "00001.png", "00002.png", "run.json"]
     assert not (clip / "o.mp4").exists()
 
@@ -185,9 +206,14 @@ def test_train_then_table1(davis, tmp_path, monkeypatch, capsys):
     assert rows == ["Base net", "D-only", "Ours - no update", "Ours", "Ours (fast)"]
     saved = json.loads((tmp_path / "t" / "table1.json").read_text())["rows"]
     assert f"{saved['D-only']['J']['mean']:.3f}" in printed and 0 <= saved["Base net"]["J"]["mean"] <= 1
+    assert 0.3 < saved["D-only"]["J"]["mean"] < 1, "the row that no training of two steps can spoil"
     assert main(table) == 0 and capsys.readouterr().out == printed
     assert main([*table, "--rows", "Ours"]) == 0 and len(capsys.readouterr().out.splitlines()) == 2
-    assert main([*table[:6], *QUICK, "--out", str(tmp_path / "t2"), "--rows", "Base net"]) == 0  # with the bundled one
+    assert main([*table[:6], *QUICK, "--out", str(tmp_path / "t2"), "--update-every", "1"]) == 0  # with the bundled ones
+    saved = json.loads((tmp_path / "t2" / "table1.json").read_text())["rows"]
+    found = {row: result["J"]["mean"] for row, result in saved.items()}
+    assert len(set(found.values())) == len(found) == 5, "no row is another's"
+    assert 0 < found.pop("Base net") < 1 and all(0.3 < j < 1 for j in found.values()), "Base net knows no such objects"
     assert main([*table[:8], *QUICK, "--out", str(tmp_path / "t3"), "--fine-tuned"]) == 2
     assert "--base" in capsys.readouterr().err
     assert main([*table, "--rows", "Theirs"]) == 2 and "no row 'Theirs'" in capsys.readouterr().err

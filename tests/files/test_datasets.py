@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers import moving_disk, save_frames
+from helpers import moving_shapes, save_frames
 from PIL import Image
 
 from vosedu.errors import InputError
@@ -13,7 +13,7 @@ from vosedu.files.images import write_mask
 
 
 def make(root, name="a", resolution="480p", objects=2, frames=4):
-    images, labels = moving_disk(frames, objects=objects)
+    images, labels = moving_shapes(frames, objects=objects)
     save_frames(root / "JPEGImages" / resolution / name, images)
     folder = root / "Annotations" / resolution / name
     folder.mkdir(parents=True)

@@ -8,7 +8,7 @@ import threading
 import zipfile
 
 import pytest
-from helpers import moving_disk
+from helpers import moving_shapes
 from PIL import Image
 
 from vosedu.commands import main
@@ -20,7 +20,7 @@ from vosedu.files.download import ARCHIVES, Archive, fetch
 def archive(sequences=2, extra=(), lead="DAVIS/"):
     """A tiny DAVIS in a zip file, and entries (name or ZipInfo, content) beside it."""
     buffer = io.BytesIO()
-    frames, labels = moving_disk(3)
+    frames, labels = moving_shapes(3)
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
         names = [f"s{n}" for n in range(sequences)]
         for name in names:

@@ -5,7 +5,7 @@ import threading
 import cv2
 import numpy as np
 import pytest
-from helpers import moving_disk, save_frames
+from helpers import moving_shapes, save_frames
 from PIL import Image
 
 from vosedu.errors import InputError
@@ -17,7 +17,7 @@ from vosedu.files.whole import atomic
 
 
 def test_folder_in_natural_order_without_strays(tmp_path):
-    frames, _ = moving_disk(3)
+    frames, _ = moving_shapes(3)
     folder = save_frames(tmp_path / "Vidéo mit Lücke", frames, ["frame 10.png", "frame 9.png", "frame 1.png"])
     (folder / "notes.txt").write_text("stray")
     (folder / ".hidden.png").write_text("stray")
@@ -28,7 +28,7 @@ def test_folder_in_natural_order_without_strays(tmp_path):
 
 
 def test_video_file_round_trip(tmp_path):
-    frames, _ = moving_disk(12)
+    frames, _ = moving_shapes(12)
     path = tmp_path / "clip.mp4"
     with OverlayWriter(path, 12.0, (96, 128)) as writer:
         for frame in frames:
@@ -51,7 +51,7 @@ def test_overlay_leaves_nothing_behind_when_the_run_fails(tmp_path):
 
 
 def test_frames_are_brought_to_the_short_side_and_keep_their_shape(tmp_path):
-    frames, _ = moving_disk(2)
+    frames, _ = moving_shapes(2)
     source = FrameSource(save_frames(tmp_path, frames), short_side=48)
     assert source.size == (96, 128) and source.working_size == (48, 64)
     assert next(iter(source))[1].shape == (48, 64, 3)
@@ -85,7 +85,7 @@ def test_other_kinds_of_image_become_rgb(tmp_path, kind):
 
 
 def test_exif_rotation_is_honoured(tmp_path):
-    image = Image.fromarray(moving_disk(1)[0][0])
+    image = Image.fromarray(moving_shapes(1)[0][0])
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees clockwise
     image.save(tmp_path / "r.jpg", exif=exif, quality=95)
@@ -93,7 +93,7 @@ def test_exif_rotation_is_honoured(tmp_path):
 
 
 def bad_sources(tmp_path):
-    frames, _ = moving_disk(3)
+    frames, _ = moving_shapes(3)
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.mp4").write_text("no video")
     save_frames(tmp_path / "sizes", [frames[0], frames[1][:90]])
@@ -135,7 +135,7 @@ def test_palette_begins_as_davis_has_it():
 
 
 def test_masks_round_trip_as_palette_png(tmp_path):
-    labels = moving_disk(1, objects=3)[1][0]
+    labels = moving_shapes(1, objects=3)[1][0]
     write_mask(tmp_path / "m.png", labels)
     with Image.open(tmp_path / "m.png") as image:
         assert image.mode == "P" and image.getpalette()[3:6] == [128, 0, 0]
@@ -144,7 +144,7 @@ def test_masks_round_trip_as_palette_png(tmp_path):
 
 
 def test_0_and_255_mean_one_object(tmp_path):
-    labels = moving_disk(1)[1][0]
+    labels = moving_shapes(1)[1][0]
     Image.fromarray(labels * 255).save(tmp_path / "m.png")
     assert np.array_equal(read_mask(tmp_path / "m.png"), labels)
 
@@ -152,7 +152,7 @@ def test_0_and_255_mean_one_object(tmp_path):
 @pytest.mark.parametrize("kind,words", [("rgb", "RGB"), ("smooth", "anti-aliased"), ("size", "size"), ("absent", "no mask"),
                                         ("text", "cannot be read")])
 def test_unusable_masks(tmp_path, kind, words):
-    labels, path = moving_disk(1)[1][0], tmp_path / "m.png"
+    labels, path = moving_shapes(1)[1][0], tmp_path / "m.png"
     if kind == "rgb":
         Image.fromarray(DAVIS_PALETTE[labels]).save(path)
     elif kind == "smooth":
@@ -194,7 +194,7 @@ def test_background_writer_reports_errors():
 
 
 def test_overlay_and_contact_sheet():
-    frames, labels = moving_disk(5)
+    frames, labels = moving_shapes(5)
     picture = overlay(frames[0], labels[0])
     assert np.array_equal(picture[90:, 100:], frames[0][90:, 100:])
     inside = tuple(np.argwhere(labels[0])[len(np.argwhere(labels[0])) // 2])

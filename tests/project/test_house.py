@@ -148,7 +148,8 @@ def crossings(folder, count, tmp_path):
     sys.setprofile(profile)
     try:
         out, first = str(tmp_path / f"out{count}"), str(tmp_path / "first.png")
-        assert main(["segment", str(clip), "--masks", first, "--out", out, "--quiet", "--samples", "2", "--gn-steps", "1", "--short-side", "64", "--device", "cpu"]) == 0
+        assert main(["segment", str(clip), "--masks", first, "--out", out, "--quiet",
+                     "--samples", "2", "--gn-steps", "1", "--short-side", "64", "--device", "cpu"]) == 0
     finally:
         sys.setprofile(None)
         threading.setprofile(None)

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 import numpy as np
 import pytest
-from helpers import moving_disk
+from helpers import assert_found, moving_shapes
 from PIL import Image
 
 from vosedu.errors import InputError
@@ -81,7 +81,7 @@ def test_painter_shows_what_is_painted():
 
 @pytest.fixture()
 def clip(tmp_path):
-    frames, labels = moving_disk(6, size=(96, 128))
+    frames, labels = moving_shapes(6, size=(96, 128))
     folder = tmp_path / "my clip"
     folder.mkdir()
     for k, frame in enumerate(frames):
@@ -100,6 +100,7 @@ def test_studio_from_painting_to_files(clip, tmp_path):
     masks = image_files(tmp_path / "out" / "my clip-masks")
     assert [p.stem for p in masks] == [f"{k:03d}" for k in range(6)]
     assert np.array_equal(read_mask(masks[0]), labels[0])
+    assert_found([read_mask(mask) for mask in masks[1:]], labels[1:])
     assert (tmp_path / "out" / "my clip-overlay.mp4").stat().st_size > 0
     assert np.array_equal(read_mask(tmp_path / "out" / "my clip-painted.png"), labels[0])
     assert len(studio.player.frames) == 5 and studio.bar.value == 6 and "6 frames" in studio.note.value

@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from helpers import moving_disk
+from helpers import moving_shapes
 from tiny_training import TINY, Disks
 
 from vosedu import weights
@@ -42,7 +42,7 @@ def test_training_lowers_the_loss(trained):
 def test_two_objects_one_of_them_late(trained):
     segmenter, path, _ = trained
     net = baselines.load_base_net(path, segmenter.backbone.channels)
-    frames, labels = moving_disk(frames=4, objects=2)
+    frames, labels = moving_shapes(frames=4, objects=2)
     first = np.where(labels[0] == 1, 1, 0)
     video = baselines.BaseSegmenter(segmenter, net).start(frames[0], first)
     assert video.ids == [1]
@@ -59,7 +59,7 @@ def test_fine_tuning_fits_the_first_frame(trained, monkeypatch):
     monkeypatch.setattr(baselines, "FINE_TUNE_STEPS", 10)
     net = baselines.load_base_net(path, segmenter.backbone.channels)
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    frames, labels = moving_disk(frames=2)
+    frames, labels = moving_shapes(frames=2)
     scores = []
     for tuned in (False, True):
         video = baselines.BaseSegmenter(segmenter, net, fine_tune=tuned).start(frames[0], labels[0])
