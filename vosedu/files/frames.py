@@ -7,16 +7,8 @@ import cv2
 import numpy as np
 
 from ..errors import InputError
-from .films import _quiet
-from .images import IMAGES, image_files, read_image
-
-
-def working_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
-    """The (h, w) that frames of `size` (H, W) are brought to: see `FrameSource`."""
-    scale = short_side / min(size)
-    if scale > 1:
-        scale = max(1.0, min(scale, short_side * 16 / 9 / max(size)))
-    return tuple(max(32, round(n * scale)) for n in size)
+from .films import mute_opencv
+from .images import IMAGES, image_files, read_image, resized, working_size
 
 
 class FrameSource:
@@ -66,7 +58,7 @@ class FrameSource:
         self.size = first[1].shape[:2]
         if min(self.size) < 32:
             raise InputError(f"{self.path}: frames are {self.size[1]}x{self.size[0]}, and 32x32 is the least: enlarge them")
-        self.working_size = working_size(self.size, short_side) if short_side else self.size
+        self.working_size = working_size(self.size, short_side)
 
     def _refuse_namesakes(self) -> None:
         """Two frames with one name would write one mask; systems differ in whether case matters, so it does not here."""
@@ -77,7 +69,7 @@ class FrameSource:
                 raise InputError(f"{self.path}: {other.name} and {file.name} would have the same mask file: rename one")
 
     def _open(self) -> cv2.VideoCapture:
-        with _quiet():
+        with mute_opencv():
             capture = cv2.VideoCapture(str(self.path))
         if not capture.isOpened():
             raise InputError(f"{self.path} is not a video that OpenCV can decode: convert it to H.264 MP4, or give a folder")
@@ -95,7 +87,7 @@ class FrameSource:
         capture, index = self._open(), 0
         try:
             while True:
-                with _quiet():  # frames before the start are decoded all the same: seeking is not exact in every container
+                with mute_opencv():  # frames before the start are decoded all the same: seeking is not exact in every container
                     there, frame = (capture.grab(), None) if index < start else capture.read()
                 if not there:
                     return
@@ -110,10 +102,7 @@ class FrameSource:
 
     def resized(self, frame: np.ndarray) -> np.ndarray:
         """A frame of `size` at `working_size`."""
-        if self.working_size == self.size:
-            return frame
-        smooth = cv2.INTER_AREA if self.working_size < self.size else cv2.INTER_CUBIC
-        return cv2.resize(frame, self.working_size[::-1], interpolation=smooth)
+        return resized(frame, self.working_size)
 
     def whole(self, start: int = 0) -> Iterator[tuple[str, np.ndarray]]:
         """As iterating gives, from frame `start` on and at the input's own size (H, W)."""

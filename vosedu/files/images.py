@@ -139,8 +139,32 @@ def write_mask(path: Path, labels: np.ndarray) -> None:
         image.save(temporary, "PNG")
 
 
+def working_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
+    """The (h, w) that frames of `size` (H, W) are brought to, so that they keep their shape.
+
+    Args:
+        size: (H, W) of the video.
+        short_side: pixels on the shorter side; 0: as it is. Long narrow frames are enlarged only until the longer side has
+            16/9 of that. No side becomes shorter than 32 pixels.
+    """
+    if not short_side:
+        return size
+    scale = short_side / min(size)
+    if scale > 1:
+        scale = max(1.0, min(scale, short_side * 16 / 9 / max(size)))
+    return tuple(max(32, round(n * scale)) for n in size)
+
+
+def resized(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A frame, uint8 (H, W, 3), at `size` (h, w): averages of areas where it shrinks, cubic interpolation where it grows."""
+    if frame.shape[:2] == size:
+        return frame
+    smooth = cv2.INTER_AREA if size < frame.shape[:2] else cv2.INTER_CUBIC
+    return cv2.resize(frame, size[::-1], interpolation=smooth)
+
+
 def to_size(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Ids at another size, by nearest neighbour: ids do not mix."""
+    """Ids, uint8 (H, W), at `size` (h, w) by nearest neighbour, so that no pixel gets an id between two others."""
     return labels if labels.shape == size else cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
 
 
