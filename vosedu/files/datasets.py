@@ -184,7 +184,7 @@ def scene(name: str) -> AnnotatedVideo:
     return load("scenes", SCENES, sequences=[name])[0]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Clip:
     """A video with its masks as arrays. Iterating gives (name, frame), as `FrameSource` does.
 
@@ -192,18 +192,22 @@ class Clip:
         name: of the sequence.
         frames: uint8 RGB (T, H, W, 3).
         masks: object ids, uint8 (T, H, W); 0 everywhere in a frame that has no mask.
-        names: of the frames; where empty, their numbers in five digits.
+        frame_names: where empty, the frames' numbers in five digits.
     """
 
     name: str
     frames: np.ndarray
     masks: np.ndarray
-    names: tuple[str, ...] = ()
+    frame_names: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:
         """(H, W) of the frames and masks."""
         return self.frames.shape[1:3]
+
+    def frame_name(self, index: int) -> str:
+        """The name of frame `index`: what its mask is called, without an ending."""
+        return self.frame_names[index] if self.frame_names else f"{index:05d}"
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
         return self.whole()
@@ -211,7 +215,7 @@ class Clip:
     def whole(self, start: int = 0) -> Iterator[tuple[str, np.ndarray]]:
         """(name, uint8 RGB (H, W, 3)) per frame, from frame `start` on."""
         for index in range(start, len(self.frames)):
-            yield self.names[index] if self.names else f"{index:05d}", self.frames[index]
+            yield self.frame_name(index), self.frames[index]
 
 
 def load_clip(

@@ -80,7 +80,10 @@ def fetch(url: str, path: Path, quiet: bool = False) -> None:
     try:
         with urllib.request.build_opener(_Redirects).open(request, timeout=60) as answer:
             length = answer.headers.get("Content-Length")
-            if answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            if answer.status == 206:
+                if not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+                    raise InputError(f"{url} sends another part of the file than it was asked for: delete {part.name}, then "
+                                     "run the same command again")
                 total = known.get("total")
             else:
                 have, total = 0, int(length) if length and length.isdecimal() else None

@@ -1,6 +1,7 @@
 """Films: the overlay that a browser plays."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,18 +11,19 @@ import numpy as np
 from ..errors import InputError
 from .whole import atomic, make_folder, sweep
 
+# FFmpeg, within OpenCV, prints by itself unless this is set before its first use; -8 is its level "quiet"
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
 
 @contextlib.contextmanager
 def mute_opencv() -> Iterator[None]:
     """Within the block OpenCV prints no messages of its own: our own message says what is wrong."""
-    level = cv2.getLogLevel() if hasattr(cv2, "getLogLevel") else None
-    if level is not None:
-        cv2.setLogLevel(0)
+    log = cv2.utils.logging
+    level = log.setLogLevel(log.LOG_LEVEL_SILENT)
     try:
         yield
     finally:
-        if level is not None:
-            cv2.setLogLevel(level)
+        log.setLogLevel(level)
 
 
 class OverlayWriter:

@@ -140,15 +140,12 @@ def write_mask(path: Path, labels: np.ndarray) -> None:
 
 
 def working_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
-    """The (h, w) that frames of `size` (H, W) are brought to, so that they keep their shape.
+    """The (h, w) of frames of `size` (H, W) brought to `short_side` pixels on their shorter side, their shape kept.
 
-    Args:
-        size: (H, W) of the video.
-        short_side: pixels on the shorter side; 0: as it is. Long narrow frames are enlarged only until the longer side has
-            16/9 of that. No side becomes shorter than 32 pixels.
+    Long narrow ones are enlarged only until the longer side has 16/9 of that; with `short_side` 0 all stay as they are.
     """
     if not short_side:
-        return size
+        return tuple(size)
     scale = short_side / min(size)
     if scale > 1:
         scale = max(1.0, min(scale, short_side * 16 / 9 / max(size)))
@@ -156,15 +153,15 @@ def working_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
 
 
 def resized(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A frame, uint8 (H, W, 3), at `size` (h, w): averages of areas where it shrinks, cubic interpolation where it grows."""
-    if frame.shape[:2] == size:
+    """A picture at another size (h, w): averaged over areas where it shrinks, bicubic where it grows."""
+    if frame.shape[:2] == tuple(size):
         return frame
-    smooth = cv2.INTER_AREA if size < frame.shape[:2] else cv2.INTER_CUBIC
-    return cv2.resize(frame, size[::-1], interpolation=smooth)
+    how = cv2.INTER_AREA if tuple(size) < frame.shape[:2] else cv2.INTER_CUBIC
+    return cv2.resize(frame, size[::-1], interpolation=how)
 
 
 def to_size(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Ids, uint8 (H, W), at `size` (h, w) by nearest neighbour, so that no pixel gets an id between two others."""
+    """Ids at another size, by nearest neighbour: ids do not mix."""
     return labels if labels.shape == size else cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
 
 
