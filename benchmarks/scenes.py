@@ -28,7 +28,7 @@ def coarse(mask: np.ndarray) -> np.ndarray:
     return cv2.resize(cells, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
 
 
-def errors(sequence: datasets.Sequence, folder: Path) -> np.ndarray:
+def errors(sequence: datasets.AnnotatedVideo, folder: Path) -> np.ndarray:
     """Mean over objects and frames: J, missed, near, far, J of the coarse truth."""
     rows = []
     for i, given in sequence.given.items():

@@ -21,7 +21,7 @@ from vosedu.files import datasets
 from vosedu.files.images import image_files, read_image, to_size, write_mask
 
 
-def shrunk(scene: datasets.Sequence, size: tuple[int, int], cut: slice, folder: Path) -> datasets.Sequence:
+def shrunk(scene: datasets.AnnotatedVideo, size: tuple[int, int], cut: slice, folder: Path) -> datasets.AnnotatedVideo:
     """Every second frame of a scene at `size` (H, W), columns `cut` alone."""
     frames, masks = folder / "frames", folder / "masks"
     frames.mkdir(parents=True)
@@ -30,7 +30,7 @@ def shrunk(scene: datasets.Sequence, size: tuple[int, int], cut: slice, folder: 
         small = cv2.resize(read_image(path)[:, cut], size[::-1], interpolation=cv2.INTER_AREA)
         cv2.imwrite(str(frames / f"{k:05d}.png"), small[..., ::-1])
         write_mask(masks / f"{k:05d}.png", to_size(scene.labels(2 * k)[:, cut], size))
-    return datasets.Sequence(scene.name, frames, masks)
+    return datasets.AnnotatedVideo(scene.name, frames, masks)
 
 
 def main() -> None:

@@ -1,8 +1,38 @@
-"""vosedu: discriminative online learning for fast video object segmentation (Robinson et al. 2019)."""
+"""vosedu: discriminative online learning for fast video object segmentation (Robinson et al. 2019).
+
+The engine, in the order of the paper; an afternoon's reading:
+
+1. `features`: F, five maps of a frozen network (Section 3.5)
+2. `loss`: pixel weights (eq. 4), and the weighted L2 loss (eq. 2) in exact low-resolution form
+3. `target_model`: D, two layers (eq. 1), learned on the first frame and updated later (3.1, 3.4)
+4. `solver`: Gauss-Newton and conjugate gradient (eq. 3)
+5. `augmentation`: the samples of the first frame (3.1)
+6. `refinement`: R, from scores to a mask (3.2, eq. 5)
+7. `memory`, `aggregation`: samples of later frames and their weights; several objects (3.4)
+8. `segmenter`: Algorithm 1
+9. `config`: every number of Section 3.5, and what we do otherwise
+
+`literal` is eqs. (1) to (4) written out, slow and obvious: the tests hold the engine to it.
+
+What may be skipped: `weights`, `device`, `cuda_graphs` and `errors` serve the engine; `pipeline` leads a video through it. In the
+wings: `files` (images, films, data sets), `evaluation` (J, F, speed), `training` (R offline, Section 3.3), `teaching` (what the
+notebooks show and ask), `commands` (python -m vosedu).
+
+Example:
+
+    import vosedu
+
+    clip = vosedu.load_clip("huddle", short_side=240)
+    segmenter = vosedu.Segmenter.from_pretrained("compact")
+    video = segmenter.start(clip.frames[0], clip.masks[0])
+    labels = [video.step(frame) for frame in clip.frames[1:]]
+"""
 
 from .config import BEST, FAST, PAPER, Config
 from .errors import InputError
+from .files.datasets import Clip, load_clip
+from .pipeline import track
 from .segmenter import Segmenter, Video
 
 __version__ = "0.1.0"
-__all__ = ["BEST", "FAST", "PAPER", "Config", "InputError", "Segmenter", "Video"]
+__all__ = ["BEST", "FAST", "PAPER", "Clip", "Config", "InputError", "Segmenter", "Video", "load_clip", "track"]

@@ -22,7 +22,7 @@ class Frames(Protocol):
     size: tuple[int, int]
     """(H, W) of every frame."""
 
-    def name(self, index: int) -> str:
+    def frame_name(self, index: int) -> str:
         """What the mask of frame `index` is called, without an ending."""
 
     def whole(self, start: int = 0) -> Iterator[tuple[str, np.ndarray]]:
@@ -61,7 +61,7 @@ def track(
     """
     for index, given in masks.items():
         if given.shape != source.size:
-            raise InputError(f"the mask of frame {source.name(index)} is {given.shape[1]}x{given.shape[0]}, the frames "
+            raise InputError(f"the mask of frame {source.frame_name(index)} is {given.shape[1]}x{given.shape[0]}, the frames "
                              f"{source.size[1]}x{source.size[0]}: give a mask of the frames' size")
     start = min(masks) + (state.frame_index + 1 if state else 0)
     with out_of_memory(engine.working_size(source.size)), closing(prefetch(source.whole(start))) as frames:
@@ -83,7 +83,7 @@ def recorded(source: Frames, folder: Path, count: int) -> Iterator[Tracked]:
 
 def mask_files(folder: Path, source: Frames, count: int) -> list[Path]:
     """Where the masks of the first `count` frames are written."""
-    return [folder / f"{source.name(index)}.png" for index in range(count)]
+    return [folder / f"{source.frame_name(index)}.png" for index in range(count)]
 
 
 def segment_video(

@@ -17,8 +17,8 @@ from vosedu.files import datasets, download
 from vosedu.files.download import ARCHIVES, Archive, fetch
 
 
-def archive(sequences=2, extra=(), lead="DAVIS/"):
-    """A tiny DAVIS in a zip file, and entries (name or ZipInfo, content) beside it."""
+def archive(sequences=2, extra=(), lead="DAVIS/", lacking=()):
+    """A tiny DAVIS in a zip file without the files `lacking`, and entries (name or ZipInfo, content) beside it."""
     buffer = io.BytesIO()
     frames, labels = moving_shapes(3)
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
@@ -26,6 +26,8 @@ def archive(sequences=2, extra=(), lead="DAVIS/"):
         for name in names:
             for index, (frame, ids) in enumerate(zip(frames, labels, strict=True)):
                 for folder, picture, ending in (("JPEGImages", frame, "jpg"), ("Annotations", ids * 255, "png")):
+                    if f"{folder}/{name}/{index}" in lacking:
+                        continue
                     one = io.BytesIO()
                     Image.fromarray(picture).save(one, {"jpg": "JPEG", "png": "PNG"}[ending])
                     file.writestr(f"{lead}{folder}/480p/{name}/{index:05d}.{ending}", one.getvalue())
@@ -43,7 +45,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self, content):
         super().__init__(("127.0.0.1", 0), Handler)
         self.content, self.etag, self.ranges, self.stop_after, self.says, self.asked = content, '"1"', True, None, None, []
-        self.redirect = self.status = None
+        self.status, self.begins = None, None
         self.url = f"http://127.0.0.1:{self.server_address[1]}/d.zip"
 
 
@@ -53,8 +55,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         s.asked.append(self.headers.get("Range"))
         if s.status:
             return self.send_error(s.status)
-        if s.ranges and self.headers.get("Range") and self.headers.get("If-Range") == s.etag:
-            start = int(self.headers["Range"][6:-1])
+        if s.ranges and self.headers.get("Range") and self.headers.get("If-Range", s.etag) == s.etag:  # as RFC 9110 has it
+            start = int(self.headers["Range"][6:-1]) if s.begins is None else s.begins
             if start >= len(s.content):
                 return self.send_error(416)
             self.send_response(206)
@@ -138,11 +140,38 @@ def test_a_server_without_ranges_starts_again(davis, server):
     assert run() == 0 and server.asked == [None, "bytes=1000-"]
 
 
-def test_a_file_that_changed_is_not_spliced(davis, server):
+def test_a_file_that_changed_is_not_spliced(server, tmp_path):
+    """The server gives the new file's rest to whoever asks for it without naming the old file."""
+    server.content = b"old " * 500
     server.stop_after = 1000
-    run()
-    server.stop_after, server.etag, server.content = None, '"2"', archive(lead="")
-    assert run() == 0 and (davis / "d é" / "JPEGImages").is_dir()
+    with pytest.raises(InputError, match="broke off after 1000 of 2000"):
+        fetch(server.url, tmp_path / "a", quiet=True)
+    server.stop_after, server.etag, server.content = None, '"2"', b"new " * 500
+    fetch(server.url, tmp_path / "a", quiet=True)
+    assert (tmp_path / "a").read_bytes() == server.content and server.asked == [None, "bytes=1000-"]
+
+
+def test_a_part_of_another_address_is_not_spliced(server, tmp_path):
+    server.content = b"old " * 500
+    server.stop_after = 1000
+    with pytest.raises(InputError):
+        fetch(server.url, tmp_path / "a", quiet=True)
+    server.stop_after, server.content = None, b"new " * 500
+    fetch(server.url + "?2", tmp_path / "a", quiet=True)
+    assert (tmp_path / "a").read_bytes() == server.content and server.asked == [None, None]
+
+
+def test_another_part_than_asked_for_is_refused(server, tmp_path):
+    server.stop_after = 1000
+    with pytest.raises(InputError, match="broke off"):
+        fetch(server.url, tmp_path / "a", quiet=True)
+    server.stop_after, server.begins = None, 500
+    with pytest.raises(InputError, match=r"another part of the file.*delete a\.part"):
+        fetch(server.url, tmp_path / "a", quiet=True)
+    assert not (tmp_path / "a").exists() and (tmp_path / "a.part").read_bytes() == server.content[:1000]
+    server.begins = None
+    fetch(server.url, tmp_path / "a", quiet=True)
+    assert (tmp_path / "a").read_bytes() == server.content
 
 
 def test_without_a_validator_a_part_is_not_trusted(davis, server):
@@ -227,6 +256,17 @@ def test_no_archive_and_another_number_of_sequences(davis, server, capsys):
     assert run() == 2 and "no zip archive" in capsys.readouterr().err
     server.content = archive(3)
     assert run() == 2 and "3 sequences of frames and 3 of masks, 2 are due" in capsys.readouterr().err
+    assert list(davis.iterdir()) == []
+
+
+@pytest.mark.parametrize("lacking, words", [
+    (["Annotations/s1/2"], "2 sequences of frames and 2 of masks, 2 are due; s1 lacks some"),
+    (["JPEGImages/s0/1"], "2 sequences of frames and 2 of masks, 2 are due; s0 lacks some"),
+    ([f"Annotations/s1/{i}" for i in range(3)], "2 sequences of frames and 1 of masks, 2 are due; s1 lacks some"),
+])
+def test_an_archive_with_missing_masks_or_frames_is_refused(davis, server, capsys, lacking, words):
+    server.content = archive(lacking=lacking)
+    assert run() == 2 and words in capsys.readouterr().err
     assert list(davis.iterdir()) == []
 
 

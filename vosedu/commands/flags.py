@@ -47,7 +47,7 @@ def add_dataset_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
-def sequences_of(args: argparse.Namespace) -> list[datasets.Sequence]:
+def sequences_of(args: argparse.Namespace) -> list[datasets.AnnotatedVideo]:
     """What `add_dataset_flags` asks for.
 
     Raises:

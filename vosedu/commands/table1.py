@@ -92,7 +92,7 @@ def chosen_rows(rows: dict[str, Engine], names: str | None) -> dict[str, Engine]
     return {row: engine for row, engine in rows.items() if row in chosen}
 
 
-def score(row: str, engine: Engine, sequences: Sequence[datasets.Sequence], folder: Path, seed: int, bar: tqdm) -> dict:
+def score(row: str, engine: Engine, sequences: Sequence[datasets.AnnotatedVideo], folder: Path, seed: int, bar: tqdm) -> dict:
     """J and F of one row, and its frames per second; kept in `folder`, sequence by sequence."""
     scorers, seconds, frames = {}, 0.0, {s.name: len(s.frame_names) for s in sequences}
     for sequence in sequences:

@@ -76,12 +76,12 @@ def summarise(values: Sequence[float]) -> dict[str, float]:
 
 
 class SequenceScorer:
-    """J and F of every object of one video, frame by frame, so that no video has to be held.
+    """J and F of every object of one video, added frame by frame.
 
     Args:
-        first_frames: object id -> index of the frame whose mask is given; scoring starts behind it.
-        frames: length of the video. The semi-supervised protocol leaves out the last frame too.
-        drop_last: False for YouTube-VOS, which scores it.
+        first_frames: object id -> index of the frame whose mask is given; scoring starts after it.
+        frames: length of the video.
+        drop_last: the last frame is not scored (DAVIS' protocol); False for YouTube-VOS, which scores it.
     """
 
     def __init__(self, first_frames: dict[int, int], frames: int, drop_last: bool = True):

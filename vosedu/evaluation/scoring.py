@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..errors import InputError
-from ..files.datasets import Sequence
+from ..files.datasets import AnnotatedVideo
 from ..files.frames import FrameSource
 from ..files.images import read_mask, write_mask
 from ..files.threads import BackgroundWriter
@@ -18,13 +18,13 @@ from .metrics import SequenceScorer
 
 
 def run_sequence(
-    engine: Engine, sequence: Sequence, seed: int = 0, folder: Path | None = None, bar: tqdm | None = None
+    engine: Engine, sequence: AnnotatedVideo, seed: int = 0, folder: Path | None = None, bar: tqdm | None = None
 ) -> tuple[SequenceScorer, float]:
     """Segment and score one sequence.
 
     Args:
         engine: ours or a baseline.
-        sequence: frames and annotations; objects are given where `Sequence.entries` says.
+        sequence: frames and annotations; objects are given where `AnnotatedVideo.entries` says.
         seed: of the engine.
         folder: where masks are written, if anywhere.
         bar: moved on by one per frame.
@@ -47,12 +47,12 @@ def run_sequence(
     return scorer, time.perf_counter() - began
 
 
-def _scorer(sequence: Sequence, entries: dict[int, np.ndarray]) -> SequenceScorer:
+def _scorer(sequence: AnnotatedVideo, entries: dict[int, np.ndarray]) -> SequenceScorer:
     first = {int(i): index for index, labels in entries.items() for i in np.unique(labels) if i}
     return SequenceScorer(first, len(sequence.frame_names), sequence.drop_last)
 
 
-def _score(scorer: SequenceScorer, sequence: Sequence, index: int, labels: np.ndarray) -> None:
+def _score(scorer: SequenceScorer, sequence: AnnotatedVideo, index: int, labels: np.ndarray) -> None:
     truth = sequence.labels(index)
     if truth is not None:
         if truth.shape != labels.shape:
@@ -61,7 +61,7 @@ def _score(scorer: SequenceScorer, sequence: Sequence, index: int, labels: np.nd
         scorer.add(index, labels, truth)
 
 
-def score_results(sequence: Sequence, folder: Path, bar: tqdm | None = None) -> SequenceScorer:
+def score_results(sequence: AnnotatedVideo, folder: Path, bar: tqdm | None = None) -> SequenceScorer:
     """Score the masks that lie in `folder`, each named after its frame.
 
     Raises:
@@ -82,7 +82,7 @@ def score_results(sequence: Sequence, folder: Path, bar: tqdm | None = None) -> 
 
 
 def resumable_sequence(
-    engine: Engine, sequence: Sequence, out: Path | None, seed: int, bar: tqdm | None = None
+    engine: Engine, sequence: AnnotatedVideo, out: Path | None, seed: int, bar: tqdm | None = None
 ) -> tuple[SequenceScorer, float]:
     """`run_sequence`, its scores kept in out/<sequence>.json and read from there where they are."""
     done = out and out / f"{sequence.name}.json"
@@ -116,7 +116,7 @@ def claim(out: Path, settings: dict) -> None:
         write_json(path, settings)
 
 
-def _restore(path: Path, sequence: Sequence) -> tuple[SequenceScorer, float]:
+def _restore(path: Path, sequence: AnnotatedVideo) -> tuple[SequenceScorer, float]:
     saved = read_json(path)
     try:
         j, f = ({int(i): [float(v) for v in values] for i, values in saved[m].items()} for m in "JF")

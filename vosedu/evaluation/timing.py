@@ -1,7 +1,7 @@
 """Seconds, ratios and FLOP/s of calls that are compared side by side in one process.
 
-What is compared runs in turn, A B A B …; figures are medians, with the least and the greatest beside ratios. Machines differ
-and are shared, so ratios come first.
+What is compared runs in turn, A B A B …. Seconds differ from machine to machine and from minute to minute, so what is reported
+first are ratios: their median, with the least and the greatest.
 """
 
 import statistics
@@ -26,7 +26,10 @@ class Clock:
         return time.perf_counter() - began
 
     def in_turn(self, repeats: int, **calls: Callable[[], object]) -> dict[str, list[float]]:
-        """Seconds of every call, `repeats` times in turn; the first named call warms up first."""
+        """Name -> seconds of each of `repeats` rounds, in each of which every call runs once, in the order given.
+
+        The first call runs once more before, untimed.
+        """
         next(iter(calls.values()))()
         rounds = [{name: self(call) for name, call in calls.items()} for _ in range(repeats)]
         return {name: [r[name] for r in rounds] for name in calls}
@@ -39,13 +42,13 @@ class Clock:
 
 
 def ratios(slow: list[float], fast: list[float]) -> dict[str, float]:
-    """Median, least and greatest of slow / fast, pair by pair."""
+    """{"median", "least", "greatest"} of slow / fast, pair by pair: above 1 where `fast` takes fewer seconds."""
     found = [a / b for a, b in zip(slow, fast, strict=True)]
     return {"median": statistics.median(found), "least": min(found), "greatest": max(found)}
 
 
 def ceiling(clock: Clock, repeats: int) -> float:
-    """FLOP/s of a large float32 matrix product here."""
+    """FLOP/s of a large float32 matrix product on the clock's device: the median of `repeats` or 3, whichever is more."""
     n = 4096 if clock.device.type == "cuda" else 1536
     a = torch.randn(n, n, generator=torch.Generator().manual_seed(0)).to(clock.device)
     return 2 * n**3 / statistics.median(clock.in_turn(max(3, repeats), product=lambda: a @ a)["product"])

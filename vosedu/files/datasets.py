@@ -1,24 +1,25 @@
-"""Videos with masks in the layouts in which DAVIS, YouTube-VOS and our bundled scenes come."""
+"""Videos with masks: the sequences of DAVIS, YouTube-VOS and our bundled scenes, and a sequence as arrays."""
 
 import difflib
 import json
-from collections.abc import Sequence as Many
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
-from .images import image_files, natural_key, read_mask
-from .whole import read_json
+from .frames import FrameSource
+from .images import image_files, natural_key, read_mask, resized, to_size, working_size
+from .layouts import Davis2016, Davis2017, Layout, PlainFolder, YouTubeVOS
 
 SCENES = Path(__file__).resolve().parents[2] / "data" / "scenes"
-NAMES = ("davis2016", "davis2017", "ytvos", "folder", "scenes")
 
 
 @dataclass(frozen=True)
-class Sequence:
+class AnnotatedVideo:
     """One video: a folder of frames and the masks that exist for them.
 
     Attributes:
@@ -45,7 +46,11 @@ class Sequence:
         return [p.stem for p in image_files(self.frames)]
 
     def labels(self, index: int) -> np.ndarray | None:
-        """Object ids (H, W) of a frame, or None where it has no mask."""
+        """Object ids of a frame, uint8 (H, W), or None where it has no mask.
+
+        Raises:
+            InputError: the mask cannot be used.
+        """
         path = self.masks / f"{self.frame_names[index]}.png"
         if not path.exists():
             return None
@@ -60,8 +65,8 @@ class Sequence:
         """
         if self.given:
             return {
-                k: np.where(np.isin(self.labels(k), [i for i, at in self.given.items() if at == k]), self.labels(k), 0)
-                for k in sorted(set(self.given.values()))
+                index: _only(self.labels(index), [i for i, at in self.given.items() if at == index])
+                for index in sorted(set(self.given.values()))
             }
         found, known = {}, set()
         # DAVIS shows every object in the first frame; elsewhere each mask file may bring new ones.
@@ -73,13 +78,47 @@ class Sequence:
             new = set(np.unique(labels).tolist()) - known - {0}
             if new:
                 known |= new
-                found[index] = np.where(np.isin(labels, list(new)), labels, 0).astype(np.uint8)
+                found[index] = _only(labels, new)
         if not found:
             raise InputError(f"{self.name}: no mask below {self.masks} shows an object: check the annotations")
         return found
 
 
-def load(name: str, root: Path, split: str = "val", sequences: Many[str] = ()) -> list[Sequence]:
+def _only(labels: np.ndarray, ids: Iterable[int]) -> np.ndarray:
+    """The ids (H, W) with all but some set to 0."""
+    return np.where(np.isin(labels, list(ids)), labels, 0).astype(np.uint8)
+
+
+class Scenes(Layout):
+    """The bundled scenes; `root` is ignored. scenes.json says which there are, and when each object is given."""
+
+    name = "scenes"
+    resolution = "480p"
+
+    def __init__(self, root: Path, split: str):
+        super().__init__(SCENES, split)
+
+    @property
+    def lists(self) -> Path:
+        """Where scenes.json is."""
+        return self.root
+
+    def listed(self) -> list[str]:
+        """The names in scenes.json."""
+        return list(scene_notes())
+
+    def given(self, sequence: str) -> dict[int, int]:
+        """Object id -> frame index in which its mask is given."""
+        return {int(i): index for i, index in scene_notes()[sequence]["given"].items()}
+
+
+LAYOUTS: dict[str, type[Layout]] = {
+    layout.name: layout for layout in (Davis2016, Davis2017, YouTubeVOS, PlainFolder, Scenes)
+}
+NAMES = tuple(LAYOUTS)
+
+
+def load(name: str, root: Path, split: str = "val", sequences: Sequence[str] = ()) -> list[AnnotatedVideo]:
     """The sequences of a data set.
 
     Args:
@@ -93,69 +132,125 @@ def load(name: str, root: Path, split: str = "val", sequences: Many[str] = ()) -
     Raises:
         InputError: unknown name, missing folders, unknown sequence.
     """
-    if name not in NAMES:
-        raise InputError(f"unknown data set '{name}': choose one of {', '.join(NAMES)}")
-    root = SCENES if name == "scenes" else Path(root)
-    if name == "ytvos":
-        root = root / split
-    layered = name == "folder" and any(p.is_dir() for p in (root / "JPEGImages" / "480p").glob("*"))
-    resolution = "480p" if layered or name not in ("ytvos", "folder") else ""
-    frames, masks = root / "JPEGImages" / resolution, root / "Annotations" / resolution
-    for folder in (frames, masks):
-        if not folder.is_dir():
-            raise InputError(f"{name} needs the folder {folder}, which is not there: check --root")
-    found = there = [p.name for p in frames.iterdir() if p.is_dir() and (masks / p.name).is_dir()]
-    if name == "scenes":
-        found = list(scene_notes())
-    listed = root / "ImageSets" / name.removeprefix("davis") / f"{split}.txt"
-    if name == "davis2016" and not listed.is_file():
-        listed = root / "ImageSets" / "480p" / f"{split}.txt"  # the archive of 2016: frame and mask paths, a line a frame
-    if name.startswith("davis") and listed.is_file():
-        text = listed.read_text(encoding="utf-8", errors="replace")
-        lines = [line.split()[0] for line in text.splitlines() if line.strip()]
-        found = list(dict.fromkeys(line.split("/")[-2] if "/" in line else line for line in lines))
-    elif name.startswith("davis") and (root / "ImageSets").is_dir() and split != "val":
-        raise InputError(f"no list of sequences at {listed}: check --split")
-    unknown = [s for s in sequences if s not in found]
-    if unknown:
-        close = difflib.get_close_matches(unknown[0], found, 3) or sorted(found)[:8]
-        raise InputError(f"no sequence '{unknown[0]}' in {frames}: did you mean {', '.join(close)}?")
-    chosen = list(sequences) or sorted(found, key=natural_key)
-    if not chosen:
-        raise InputError(f"no sequence has both frames below {frames} and masks below {masks}: check --root")
-    absent = [s for s in chosen if s not in there]
-    if absent:
-        raise InputError(f"there is no folder {absent[0]!r} in {frames} or in {masks}: check --root and {listed.parent}")
-    seen = _seen_classes(root) if name == "ytvos" else {}
-    davis = name in ("davis2016", "davis2017")
-    notes = scene_notes() if name == "scenes" else {}
-    given = {s: {int(i): k for i, k in note["given"].items()} for s, note in notes.items()}
+    if name not in LAYOUTS:
+        raise InputError(f"unknown data set '{name}': choose one of {', '.join(LAYOUTS)}")
+    layout = LAYOUTS[name](Path(root), split)
     return [
-        Sequence(s, frames / s, masks / s, name == "davis2016", davis, given.get(s, {}), seen.get(s, {})) for s in chosen
+        AnnotatedVideo(s, layout.frames / s, layout.masks / s, layout.merge, layout.drop_last, layout.given(s), layout.seen(s))
+        for s in _chosen(layout, sequences)
     ]
 
 
-def _seen_classes(split: Path) -> dict[str, dict[int, bool]]:
-    """Video -> object id -> whether the training split has its class, from both splits' meta.json; {} without them."""
-    paths = split / "meta.json", split.parent / "train" / "meta.json"
-    if not all(path.is_file() for path in paths):
-        return {}
-    here, train = map(read_json, paths)
-    try:
-        trained = {o["category"] for video in train["videos"].values() for o in video["objects"].values()}
-        return {v: {int(i): o["category"] in trained for i, o in d["objects"].items()} for v, d in here["videos"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise InputError(f"{paths[0]} or {paths[1]} is damaged: take it from YouTube-VOS again, or delete it") from None
+def _chosen(layout: Layout, wanted: Sequence[str]) -> list[str]:
+    """The names in `wanted`, or all of the split in natural order.
+
+    Raises:
+        InputError: a name is not in the split, there is none, or one has no folder.
+    """
+    listed = layout.listed()
+    unknown = [s for s in wanted if s not in listed]
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], listed, 3) or sorted(listed)[:8]
+        raise InputError(f"no sequence '{unknown[0]}' in {layout.frames}: did you mean {', '.join(close)}?")
+    chosen = list(wanted) or sorted(listed, key=natural_key)
+    if not chosen:
+        raise InputError(f"no sequence has both frames below {layout.frames} and masks below {layout.masks}: check --root")
+    complete = layout.complete()
+    absent = [s for s in chosen if s not in complete]
+    if absent:
+        raise InputError(f"there is no folder {absent[0]!r} in {layout.frames} or in {layout.masks}: check --root and "
+                         f"{layout.lists}")
+    return chosen
 
 
 def scene_notes() -> dict[str, dict]:
-    """What scenes.json says of each bundled scene: title, what to watch for, objects, visible area by frame."""
+    """What scenes.json says of each bundled scene: title, what to watch for, objects, visible area per frame.
+
+    Raises:
+        InputError: the scenes are missing.
+    """
     path = SCENES / "scenes.json"
     if not path.is_file():
         raise InputError(f"the bundled scenes are missing at {SCENES}: restore data/scenes from the repository")
     return json.loads(path.read_text(encoding="utf-8"))["scenes"]
 
 
-def scene(name: str) -> Sequence:
-    """One bundled scene by name."""
+def scene(name: str) -> AnnotatedVideo:
+    """One bundled scene by name.
+
+    Raises:
+        InputError: there is none of that name; the message proposes others.
+    """
     return load("scenes", SCENES, sequences=[name])[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A video with its masks as arrays. Iterating gives (name, frame), as `FrameSource` does.
+
+    Attributes:
+        name: of the sequence.
+        frames: uint8 RGB (T, H, W, 3).
+        masks: object ids, uint8 (T, H, W); 0 everywhere in a frame that has no mask.
+        frame_names: where empty, the frames' numbers in five digits.
+    """
+
+    name: str
+    frames: np.ndarray
+    masks: np.ndarray
+    frame_names: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the frames and masks."""
+        return self.frames.shape[1:3]
+
+    def frame_name(self, index: int) -> str:
+        """The name of frame `index`: what its mask is called, without an ending."""
+        return self.frame_names[index] if self.frame_names else f"{index:05d}"
+
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
+        return self.whole()
+
+    def whole(self, start: int = 0) -> Iterator[tuple[str, np.ndarray]]:
+        """(name, uint8 RGB (H, W, 3)) per frame, from frame `start` on."""
+        for index in range(start, len(self.frames)):
+            yield self.frame_name(index), self.frames[index]
+
+
+def load_clip(
+    name: str, short_side: int = 0, frames: int | None = None, root: Path | None = None, dataset: str = "scenes",
+    split: str = "val",
+) -> Clip:
+    """A bundled scene, or a sequence of another data set, as arrays.
+
+    >>> clip = load_clip("huddle", short_side=240, frames=2)
+    >>> clip.frames.shape, clip.masks.shape
+    ((2, 240, 427, 3), (2, 240, 427))
+
+    Args:
+        name: of the scene or sequence.
+        short_side: frames and masks are brought to so many pixels on their shorter side, as `working_size` says; 0: as
+            they are.
+        frames: only so many, from the first on; None: all.
+        root: where the data set lies; ignored by "scenes".
+        dataset: as `load` takes it.
+        split: likewise.
+
+    Raises:
+        InputError: as `load`, or a frame or mask cannot be used.
+    """
+    (video,) = load(dataset, Path(root or ""), split, [name])
+    source = FrameSource(video.frames)
+    size = working_size(source.size, short_side)
+    names, pictures, masks = [], [], []
+    for index, (frame_name, picture) in enumerate(islice(source.whole(), frames)):
+        labels = video.labels(index)
+        if labels is None:
+            labels = np.zeros(source.size, np.uint8)
+        if labels.shape != source.size:
+            raise InputError(f"{name}: the mask of frame {frame_name} has another size than the frame: fix the data")
+        names.append(frame_name)
+        pictures.append(resized(picture, size))
+        masks.append(to_size(labels, size))
+    return Clip(name, np.stack(pictures), np.stack(masks), tuple(names))

@@ -1,7 +1,7 @@
 """Data sets from their official addresses: resumable, checked, and unpacked whole or not at all.
 
-An archive is a stranger's file: what it would write outside its folder, or beyond all measure, is refused before anything
-is unpacked. Only what `vosedu.datasets` reads is taken from it.
+An archive comes from outside: one that would write outside its folder, or far more than such a data set has, is refused before
+anything is unpacked. Only the files that `vosedu.files.datasets` reads are unpacked.
 """
 
 import http.client
@@ -71,13 +71,7 @@ def fetch(url: str, path: Path, quiet: bool = False) -> None:
         InputError: no connection, it broke off, or the server's answers do not fit together.
     """
     part, notes = path.with_name(path.name + ".part"), path.with_name(path.name + ".part.json")
-    have, known = 0, {}
-    if part.is_file() and notes.is_file():
-        try:
-            known = read_json(notes)
-        except InputError:
-            known = {}
-        have = part.stat().st_size if known.get("url") == url and known.get("validator") else 0
+    have, known = _left_over(part, notes, url)
     request = urllib.request.Request(url)
     if have:
         request.add_header("Range", f"bytes={have}-")
@@ -86,7 +80,10 @@ def fetch(url: str, path: Path, quiet: bool = False) -> None:
     try:
         with urllib.request.build_opener(_Redirects).open(request, timeout=60) as answer:
             length = answer.headers.get("Content-Length")
-            if answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            if answer.status == 206:
+                if not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+                    raise InputError(f"{url} sends another part of the file than it was asked for: delete {part.name}, then "
+                                     "run the same command again")
                 total = known.get("total")
             else:
                 have, total = 0, int(length) if length and length.isdecimal() else None
@@ -118,6 +115,17 @@ def fetch(url: str, path: Path, quiet: bool = False) -> None:
         raise InputError(f"{part.name} has {size} bytes, and {url} says {total}: discarded; run the same command again")
     part.replace(path)
     notes.unlink()
+
+
+def _left_over(part: Path, notes: Path, url: str) -> tuple[int, dict]:
+    """Bytes of `url` that an earlier `fetch` left in `part`, and its notes; 0 where the part cannot be trusted."""
+    if not part.is_file() or not notes.is_file():
+        return 0, {}
+    try:
+        known = read_json(notes)
+    except InputError:
+        return 0, {}
+    return part.stat().st_size if known.get("url") == url and known.get("validator") else 0, known
 
 
 def _target(entry: zipfile.ZipInfo) -> PurePosixPath | None:

@@ -1,6 +1,7 @@
 """Films: the overlay that a browser plays."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,18 +11,19 @@ import numpy as np
 from ..errors import InputError
 from .whole import atomic, make_folder, sweep
 
+# FFmpeg, within OpenCV, prints by itself unless this is set before its first use; -8 is its level "quiet"
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """OpenCV's own complaints stay out of the way of ours."""
-    level = cv2.getLogLevel() if hasattr(cv2, "getLogLevel") else None
-    if level is not None:
-        cv2.setLogLevel(0)
+def mute_opencv() -> Iterator[None]:
+    """Within the block OpenCV prints no messages of its own: our own message says what is wrong."""
+    log = cv2.utils.logging
+    level = log.setLogLevel(log.LOG_LEVEL_SILENT)
     try:
         yield
     finally:
-        if level is not None:
-            cv2.setLogLevel(level)
+        log.setLogLevel(level)
 
 
 class OverlayWriter:
@@ -49,7 +51,7 @@ class OverlayWriter:
         self._atomic, self.count = atomic(self.path), 0
         self._temporary = self._atomic.__enter__()
         tag = "vp09" if self.path.suffix.lower() == ".mp4" else "VP90"
-        with _quiet():
+        with mute_opencv():
             self._writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter_fourcc(*tag), self.fps, self.size[::-1])
         if not self._writer.isOpened():
             error = InputError(f"OpenCV cannot encode VP9 for {self.path}: run without --overlay")
@@ -73,7 +75,7 @@ class OverlayWriter:
 
     def _whole(self) -> bool:
         """OpenCV says nothing when the disk is full, so the file is asked how many frames it has."""
-        with _quiet():
+        with mute_opencv():
             found = cv2.VideoCapture(str(self._temporary))
         frames = found.get(cv2.CAP_PROP_FRAME_COUNT) if found.isOpened() else 0
         found.release()

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from ..errors import InputError
-from .films import _quiet
+from .films import mute_opencv
 from .images import IMAGES, image_files, read_image
 
 
@@ -65,13 +65,13 @@ class FrameSource:
                 raise InputError(f"{self.path}: {other.name} and {file.name} would have the same mask file: rename one")
 
     def _open(self) -> cv2.VideoCapture:
-        with _quiet():
+        with mute_opencv():
             capture = cv2.VideoCapture(str(self.path))
         if not capture.isOpened():
             raise InputError(f"{self.path} is not a video that OpenCV can decode: convert it to H.264 MP4, or give a folder")
         return capture
 
-    def name(self, index: int) -> str:
+    def frame_name(self, index: int) -> str:
         """The name of frame `index`."""
         return f"{index:05d}" if self.is_video else self.files[index].stem
 
@@ -83,12 +83,12 @@ class FrameSource:
         capture, index = self._open(), 0
         try:
             while True:
-                with _quiet():  # frames before the start are decoded all the same: seeking is not exact in every container
+                with mute_opencv():  # frames before the start are decoded all the same: seeking is not exact in every container
                     there, frame = (capture.grab(), None) if index < start else capture.read()
                 if not there:
                     return
                 if index >= start:
-                    yield self.name(index), cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+                    yield self.frame_name(index), cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
                 index += 1
         finally:
             capture.release()

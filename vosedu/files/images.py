@@ -17,7 +17,7 @@ IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MIN_OBJECT_PIXELS = 10
 MAX_PIXELS = 64_000_000
 """An image that declares more is refused before it is decoded."""
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow only warns here, and refuses from twice as many on; `_refuse_huge` does here
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # above it Pillow warns, and refuses above twice that; `_refuse_huge` refuses at once
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 UNREADABLE = (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError,
               OverflowError, struct.error, zlib.error, IndexError, KeyError, TypeError, AttributeError, MemoryError)
@@ -80,7 +80,7 @@ def _short(error: Exception) -> str:
 
 
 def read_mask(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
-    """An index PNG as uint8 object ids (H, W), 0 the background; a mask of 0 and 255 alone is one object, id 1.
+    """An index PNG as uint8 object ids (H, W), 0 the background; a mask of only 0 and 255 is one object, id 1.
 
     Args:
         path: palette or grey PNG.
@@ -101,7 +101,7 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     if mode == "1":
         labels = labels.astype(np.uint8)
     elif mode not in ("L", "P"):
-        raise InputError(f"the mask {path} is {mode}: save it as an index PNG (palette or grey, a number an object)")
+        raise InputError(f"the mask {path} is {mode}: save it as an index PNG (palette or grey, one number per object)")
     if size is not None and labels.shape != tuple(size):
         raise InputError(f"the mask {path} is {labels.shape[1]}x{labels.shape[0]}, the frames {size[1]}x{size[0]}: "
                          "give a mask of the frames' size")
@@ -110,12 +110,12 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
         return (labels > 0).astype(np.uint8)
     if mode == "L" and 255 in ids and len(ids) > 2:
         raise InputError(f"the mask {path} has {len(ids)} grey values: its edges are anti-aliased; save it without "
-                         "smoothing (0 and 255, or a number an object)")
+                         "smoothing (0 and 255, or one number per object)")
     return np.where(labels == 255, 0, labels).astype(np.uint8)  # among ids, 255 is the data sets' "ignore"
 
 
 def check_first_mask(labels: np.ndarray, path: Path | str) -> None:
-    """Refuse masks that nothing can be learned from; `path` is for the message.
+    """Refuse a first mask, ids (H, W), from which nothing can be learned; `path` is for the message.
 
     Raises:
         InputError: no object, one under ten pixels, or no background.
@@ -132,7 +132,7 @@ def check_first_mask(labels: np.ndarray, path: Path | str) -> None:
 
 
 def write_mask(path: Path, labels: np.ndarray) -> None:
-    """Write object ids, uint8 (H, W), as a palette PNG in DAVIS colours; a reader never sees half a file."""
+    """Write object ids, uint8 (H, W), as a palette PNG in DAVIS colours, whole or not at all."""
     image = Image.fromarray(np.ascontiguousarray(labels, np.uint8), mode="P")
     image.putpalette(DAVIS_PALETTE.tobytes())
     with atomic(path) as temporary:
@@ -166,7 +166,16 @@ def to_size(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def overlay(frame: np.ndarray, labels: np.ndarray, alpha: float = 0.45) -> np.ndarray:
-    """Objects tinted in their colours with a two-pixel outline: uint8 RGB (H, W, 3) from frame and ids (H, W)."""
+    """Objects tinted in their colours, with an outline two pixels wide: one inside the object, one outside.
+
+    Args:
+        frame: uint8 RGB (H, W, 3).
+        labels: object ids, uint8 (H, W).
+        alpha: share of the object's colour inside; the outline has all of it, and the greater id where two objects meet.
+
+    Returns:
+        uint8 RGB (H, W, 3).
+    """
     colours = DAVIS_PALETTE[labels].astype(np.float32)
     inside = (labels > 0)[..., None]
     out = np.where(inside, frame * (1 - alpha) + colours * alpha, frame).astype(np.uint8)
@@ -177,7 +186,16 @@ def overlay(frame: np.ndarray, labels: np.ndarray, alpha: float = 0.45) -> np.nd
 
 
 def contact_sheet(pictures: list[np.ndarray], columns: int = 4, width: int = 320) -> np.ndarray:
-    """Pictures of one size in a grid, each `width` pixels wide: uint8 RGB."""
+    """Pictures of one size in a grid, row by row, each `width` pixels wide; empty places are white.
+
+    Args:
+        pictures: uint8 RGB (H, W, 3).
+        columns: pictures per row.
+        width: of one picture, pixels; its height follows.
+
+    Returns:
+        uint8 RGB.
+    """
     height = round(pictures[0].shape[0] * width / pictures[0].shape[1])
     small = [cv2.resize(p, (width, height), interpolation=cv2.INTER_AREA) for p in pictures]
     small += [np.full_like(small[0], 255)] * (-len(small) % columns)

@@ -1,4 +1,4 @@
-"""Reading ahead and writing behind: threads that let files wait while frames are computed."""
+"""Threads that read and write files while frames are computed."""
 
 import contextlib
 import queue
@@ -12,7 +12,13 @@ T = TypeVar("T")
 
 
 def prefetch(items: Iterable[T], depth: int = 4) -> Iterator[T]:
-    """The same items, made in a thread up to `depth` ahead; exceptions come out here, stopping early ends the thread."""
+    """The same items in the same order, made in a thread, up to `depth` of them before they are asked for.
+
+    Closing the iterator, or leaving it, ends the thread.
+
+    Raises:
+        whatever making an item raised, in its place in the order.
+    """
     ready: queue.Queue = queue.Queue(depth)
     stop = threading.Event()
 
@@ -48,7 +54,14 @@ def prefetch(items: Iterable[T], depth: int = 4) -> Iterator[T]:
 
 
 class BackgroundWriter:
-    """Runs write calls in a thread with a short queue, so that writing overlaps computing; errors come out here."""
+    """Runs calls that write, in their order, in a thread, so that computing goes on meanwhile. Use as a context manager.
+
+    After a call that failed no other is run. Its error comes from the next `submit`, or at the end of the block, where an
+    `OSError` has become an `InputError`. The end of the block waits for all calls.
+
+    Args:
+        depth: calls that may wait; `submit` waits while there are so many.
+    """
 
     def __init__(self, depth: int = 8):
         self._queue: queue.Queue = queue.Queue(depth)

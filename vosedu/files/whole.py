@@ -14,9 +14,9 @@ from ..errors import InputError, file_error
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`; what is written there becomes `path` if the block ends well, else vanishes.
+    """A temporary file beside `path`: where the block ends well it becomes `path`, readable by all; else it is removed.
 
-    Where the process is killed it stays, under a name that begins with `.vosedu-`, for `sweep`.
+    Where the process is killed, the temporary file stays, with a name that begins with `.vosedu-`; `sweep` removes it.
     """
     handle, name = tempfile.mkstemp(prefix=f".vosedu-{path.stem[:40]}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
@@ -32,7 +32,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path, stem: str = "") -> None:
-    """Remove what killed runs left of `atomic` in a folder; with `stem`, only of files of that name."""
+    """Remove the temporary files that killed runs left in a folder; with `stem`, only those of files with that stem."""
     for leftover in folder.glob(f".vosedu-{glob.escape(stem[:40])}-????????.*" if stem else ".vosedu-*"):
         leftover.unlink(missing_ok=True)
 
@@ -49,10 +49,10 @@ def write_json(path: Path, content: dict) -> None:
 
 
 def read_json(path: Path) -> dict:
-    """What `write_json` wrote.
+    """The dictionary in a JSON file.
 
     Raises:
-        InputError: it cannot be read, or is something else.
+        InputError: the file cannot be read, or holds something else.
     """
     try:
         content = json.loads(path.read_bytes())
@@ -66,10 +66,10 @@ def read_json(path: Path) -> dict:
 
 
 def make_folder(path: Path) -> Path:
-    """Create an output folder and prove that it can be written.
+    """Create an output folder, where it is not there, and try whether files can be made in it; returns `path`.
 
     Raises:
-        InputError: it cannot.
+        InputError: it cannot be created, or no file can be made in it.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,12 @@
 """What offline training learns from: videos with masks, and still images with masks that are made into clips."""
 
-from collections.abc import Sequence as Many
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
 
-from ..files.datasets import Sequence
+from ..files.datasets import AnnotatedVideo
 from ..files.images import image_files, read_image
 from .effects import bend, camera, motion, recolour
 
@@ -58,7 +58,7 @@ def fit(shot: Shot, size: tuple[int, int]) -> Shot:
                   for part, how in zip(shot, (cv2.INTER_LINEAR, cv2.INTER_NEAREST), strict=True)))
 
 
-def annotated(sequence: Sequence) -> list[int]:
+def annotated(sequence: AnnotatedVideo) -> list[int]:
     """The frames of a sequence that have a mask."""
     return [k for k, name in enumerate(sequence.frame_names) if (sequence.masks / f"{name}.png").exists()]
 
@@ -72,7 +72,7 @@ class VideoClips:
         name: of the collection.
     """
 
-    def __init__(self, sequences: Many[Sequence], size: tuple[int, int], name: str = "videos"):
+    def __init__(self, sequences: Sequence[AnnotatedVideo], size: tuple[int, int], name: str = "videos"):
         self.size, self.name = size, name
         self.items = [
             (sequence, index, int(i))
@@ -114,7 +114,7 @@ class RenderedClips(VideoClips):
     sequence of its own, and what is drawn from the others is mirrored now and then, warped a little, and has the light and
     the faults of a camera."""
 
-    def __init__(self, sequences: Many[Sequence], size: tuple[int, int], name: str = "rendered"):
+    def __init__(self, sequences: Sequence[AnnotatedVideo], size: tuple[int, int], name: str = "rendered"):
         super().__init__(sequences, size, name)
         self.items = [
             (sequence, k, i)

@@ -1,7 +1,7 @@
 """What happens to a picture between two frames: motion, light, a camera's faults. Arrays in, arrays out."""
 
 import math
-from collections.abc import Sequence as Many
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -54,7 +54,7 @@ def motion(mask: np.ndarray, rng: np.random.Generator, reach: float) -> np.ndarr
     return np.hstack([linear, (centre + shift - linear @ centre)[:, None]])
 
 
-def bend(images: Many[np.ndarray], matrix: np.ndarray, rng: np.random.Generator, amplitude: float) -> list[np.ndarray]:
+def bend(images: Sequence[np.ndarray], matrix: np.ndarray, rng: np.random.Generator, amplitude: float) -> list[np.ndarray]:
     """The images under an affine map and a smooth displacement of `amplitude` pixels (standard deviation)."""
     height, width = images[0].shape[:2]
     inverse = cv2.invertAffineTransform(matrix)
