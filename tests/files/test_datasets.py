@@ -226,7 +226,7 @@ def test_a_clip_is_iterated_as_frames_are():
 
 def test_a_clip_of_another_data_set(tmp_path):
     """Named as its files are; where a frame has no mask its ids are 0."""
-    images, labels = moving_disk(3, objects=2)
+    images, labels = moving_shapes(3, objects=2)
     save_frames(tmp_path / "val" / "JPEGImages" / "v", images, ["00000.png", "00005.png", "00010.png"])
     (tmp_path / "val" / "Annotations" / "v").mkdir(parents=True)
     write_mask(tmp_path / "val" / "Annotations" / "v" / "00000.png", labels[0])

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from helpers import moving_disk, save_frames
+from helpers import moving_shapes, save_frames
 
 from vosedu.errors import InputError
 from vosedu.files.films import OverlayWriter
@@ -13,7 +13,7 @@ from vosedu.files.frames import FrameSource
 @pytest.fixture
 def film(tmp_path):
     """A video file of twelve frames, and those frames."""
-    frames, _ = moving_disk(12)
+    frames, _ = moving_shapes(12)
     path = tmp_path / "clip.mp4"
     with OverlayWriter(path, 12.0, (96, 128)) as writer:
         for frame in frames:
@@ -22,7 +22,7 @@ def film(tmp_path):
 
 
 def test_folder_in_natural_order_without_strays(tmp_path):
-    frames, _ = moving_disk(3)
+    frames, _ = moving_shapes(3)
     folder = save_frames(tmp_path / "Vidéo mit Lücke", frames, ["frame 10.png", "frame 9.png", "frame 1.png"])
     (folder / "notes.txt").write_text("stray")
     (folder / ".hidden.png").write_text("stray")
@@ -55,7 +55,7 @@ def test_whole_begins_where_it_is_told(tmp_path, film, kind, start):
 
 
 def bad_sources(tmp_path):
-    frames, _ = moving_disk(3)
+    frames, _ = moving_shapes(3)
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.mp4").write_text("no video")
     save_frames(tmp_path / "sizes", [frames[0], frames[1][:90]])
@@ -79,4 +79,4 @@ def test_unusable_sources(tmp_path, name):
 
 
 def test_32_rows_are_enough(tmp_path):
-    assert FrameSource(save_frames(tmp_path, [moving_disk(1)[0][0][:32]])).size == (32, 128)
+    assert FrameSource(save_frames(tmp_path, [moving_shapes(1)[0][0][:32]])).size == (32, 128)

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from helpers import moving_disk
+from helpers import moving_shapes
 from PIL import Image
 
 from vosedu.errors import InputError
@@ -128,7 +128,7 @@ def test_ids_and_void_of_masks(tmp_path, mode, stored, expected):
 @pytest.mark.parametrize("kind,words", [("rgb", "RGB"), ("smooth", "anti-aliased"), ("size", "128x50, the frames 128x96"),
                                         ("absent", "no mask"), ("text", "cannot be read")])
 def test_unusable_masks(tmp_path, kind, words):
-    labels, path = moving_disk(1)[1][0], tmp_path / "m.png"
+    labels, path = moving_shapes(1)[1][0], tmp_path / "m.png"
     if kind == "rgb":
         Image.fromarray(DAVIS_PALETTE[labels]).save(path)
     elif kind == "smooth":

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from helpers import moving_disk, save_frames
+from helpers import moving_shapes, save_frames
 
 from vosedu.commands import main
 from vosedu.files.images import write_mask
@@ -158,7 +158,7 @@ def crossings(folder, count, tmp_path):
 
 def test_the_way_of_a_frame_is_short(tmp_path):
     """A run over four frames makes so many more calls between modules than one over three: the way of one frame."""
-    frames, labels = moving_disk(4)
+    frames, labels = moving_shapes(4)
     write_mask(tmp_path / "first.png", labels[0])
     shorter, longer = (crossings(frames, n, tmp_path) for n in (3, 4))
     longer.subtract(shorter)

@@ -1,5 +1,6 @@
 """Images and masks: reading, checking, writing, resizing and drawing one at a time."""
 
+import io
 import re
 import struct
 import warnings
@@ -11,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import InputError
-from .whole import atomic
+from .whole import write_bytes
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MIN_OBJECT_PIXELS = 10
@@ -135,8 +136,9 @@ def write_mask(path: Path, labels: np.ndarray) -> None:
     """Write object ids, uint8 (H, W), as a palette PNG in DAVIS colours, whole or not at all."""
     image = Image.fromarray(np.ascontiguousarray(labels, np.uint8), mode="P")
     image.putpalette(DAVIS_PALETTE.tobytes())
-    with atomic(path) as temporary:
-        image.save(temporary, "PNG")
+    content = io.BytesIO()
+    image.save(content, "PNG")
+    write_bytes(path, content.getvalue())
 
 
 def working_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
