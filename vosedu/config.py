@@ -51,6 +51,9 @@ class Config:
                                "ours")
     first_share: float = _number(0.0, 0.0, 0.99, "least share of the memory's weight that first-frame samples keep; "
                                  "above 0 they are never evicted", "ours; the paper has 0")
+    window_share: float = _number(0.0, 0.0, 0.5, "an object is looked at through a window of which it covers this part; 0: the "
+                                  "whole frame always", "ours; the paper has 0")
+    window_zoom: float = _number(3.0, 1.0, 8.0, "greatest zoom of such a window", "ours")
     min_pixels: int = _number(10, 0, 100000, "an object with fewer predicted pixels is not learned from", "authors' code")
     aggregation: str = _choice("softmax", ("softmax", "min"), "background as the product of (1 - p), then a softmax over "
                                "log-odds; or the least (1 - p), then a softmax over odds", "3.4; min: authors' code")

@@ -259,8 +259,11 @@ class OnlineTargets:
             self.memory.append(memory)
 
     def scores(self, features: Tensor) -> Tensor:
-        """Score maps (N, h, w) of a frame's conv4_x features (C, h, w)."""
-        self._projected = self.model.project(features)
+        """Score maps (N, h, w) of a frame's conv4_x features: (C, h, w), or (N, C, h, w) where each object has its own."""
+        if features.dim() == 3:
+            self._projected = self.model.project(features)
+        else:
+            self._projected = self.model.project(features.flatten(2)[:, None])[:, 0].unflatten(2, features.shape[-2:])
         return self.model.scores(self._projected)
 
     def remember(self, masks: Tensor) -> None:
