@@ -59,7 +59,8 @@ def test_fit_scales_once_and_cuts_where_geometry_says(given, size, box):
         cut.append(min(max(scale * middle - wanted / 2, 0), scale * whole - wanted))
     rows, columns = np.nonzero(shot.mask)
     found = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
-    expected = [min(max(scale * edge - cut[axis], 0), size[axis]) for axis, edge in ((0, top), (0, bottom), (1, left), (1, right))]
+    edges = (0, top), (0, bottom), (1, left), (1, right)
+    expected = [min(max(scale * edge - cut[axis], 0), size[axis]) for axis, edge in edges]
     assert np.abs(np.subtract(found, expected)).max() <= 1
     assert shot.mask.sum() == (found[1] - found[0]) * (found[3] - found[2])
     across = 40 + 160 * ((np.arange(size[1]) + cut[1]) / scale) / width

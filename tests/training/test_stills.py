@@ -83,6 +83,7 @@ def test_labels_are_where_the_target_is_seen(tmp_path, monkeypatch, masks):
     photograph as the background, or what the edge of the picture mirrors."""
     monkeypatch.setattr(module, "recolour", lambda frame, rng, strength: frame)
     monkeypatch.setattr(module, "shade", lambda frame, rng: frame)
+    monkeypatch.setattr(module, "camera", lambda frame, rng: frame)
     stranger(monkeypatch, np.s_[:20, 60:])
     clips = StillClips(photographs(tmp_path, masks), SIZE)
     assert [clips.key(i) for i in range(len(clips))] == ["stills-p0-0", "stills-p1-0", "stills-p2-0"]
@@ -116,7 +117,7 @@ def test_a_mirrored_frame_has_its_mask_and_its_background_mirrored(clips, plain,
 def test_what_is_before_the_target_is_not_the_target(clips, plain, monkeypatch):
     monkeypatch.setattr(module, "ALONE", 0.0)
     monkeypatch.setattr(module, "OCCLUDED", 1.0)
-    rows, columns = np.nonzero(clips.still(0).mask)
+    rows, _ = np.nonzero(clips.still(0).mask)
     block = stranger(monkeypatch, np.s_[int(rows.mean()) :, :])
     for seed in range(4):
         frame, mask = clips.draw(0, np.random.default_rng(seed))
