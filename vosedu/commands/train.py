@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..files import datasets
 from ..files.whole import make_folder
 from ..training import offline, processes
-from ..training.clips import AnyFrameClips, Clips, VideoClips, folder_and_names
+from ..training.clips import AnnotatedVideo, AnyFrameClips, Clips, VideoClips, folder_and_names
 from ..training.kinds import KINDS
 from ..training.samples import Recipe, Samples, Source
 from ..training.stills import StillClips
@@ -24,7 +24,7 @@ ROUGH_RIM = 4
 """Pixels beside a rough outline that are not counted."""
 
 
-def _videos(path: Path) -> list[datasets.Sequence]:
+def _videos(path: Path) -> list[AnnotatedVideo]:
     """The videos of a folder in DAVIS layout, or those that a list in its ImageSets names."""
     root, names = folder_and_names(path)
     return datasets.load("folder", root, sequences=names)

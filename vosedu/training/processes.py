@@ -73,6 +73,6 @@ def join_processes(device: torch.device) -> bool:
 
 
 def leave_processes() -> None:
-    """Wait for all processes, then leave their group: one that goes early takes its connections away from the others."""
+    """Wait for all processes, then leave their group: one that left early would break the connections of the others."""
     dist.barrier()
     dist.destroy_process_group()

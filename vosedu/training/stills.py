@@ -18,7 +18,7 @@ HIDDEN = 0.1
 MIRRORED = 0.15
 """Share of clip frames with left and right exchanged."""
 OCCLUDED = 0.12
-"""Share of composites with an object before the target."""
+"""Share of composites with an object in front of the target."""
 
 
 def polygons(path: Path, size: tuple[int, int]) -> list[np.ndarray]:
@@ -88,10 +88,10 @@ def annotated_stills(root: Path, low: float = 0.01, high: float = 0.4) -> list[t
 class StillClips:
     """Objects of photographs, moved apart from their backgrounds.
 
-    Two objects that touch are also one together. The reference frame is a crop of the photograph, sometimes with a stranger
-    before the target. In a validation frame either the whole crop is warped, or the object, the background with the object
-    inpainted away (or another photograph), and objects of other photographs as distractors and occluders are warped each on
-    their own; then light, blur and noise.
+    Two objects that touch are also one together. The reference frame is a crop of the photograph, sometimes with another
+    photograph's object in front of the target. In a validation frame either the whole crop is warped; or the object, the
+    background with the object inpainted away (or another photograph), and objects of other photographs as distractors and
+    occluders are warped each on their own. Then come light, blur and noise.
 
     Args:
         root: folder of photographs and masks, as `annotated_stills` takes it.
@@ -166,7 +166,7 @@ class StillClips:
     def _composite(
         self, index: int, shot: Shot, flip: bool, amplitude: float, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The target over its own or a foreign background, distractors under it, perhaps an occluder over it.
+        """The target on its own or another background, distractors behind it, perhaps an occluder in front of it.
 
         Args:
             index: of the sequence.
