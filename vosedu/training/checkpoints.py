@@ -11,7 +11,8 @@ from ..errors import InputError
 
 
 def serialise(content: dict) -> bytes:
-    """What `torch.save` would write; apart from writing, so that a full disk is the system's error and not PyTorch's."""
+    """The bytes that `torch.save` would write. Writing them is another step, so that a full disk is an OSError, not
+    PyTorch's own error."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getvalue()
@@ -19,7 +20,11 @@ def serialise(content: dict) -> bytes:
 
 @contextmanager
 def reading_checkpoint(path: Path) -> Iterator[None]:
-    """Turn whatever a damaged checkpoint of a training raises into one line; `torch.load` has no error type of its own."""
+    """Turn whatever reading a damaged checkpoint of a training raises into one line.
+
+    Raises:
+        InputError: in place of any other error; `torch.load` has no error type of its own.
+    """
     try:
         yield
     except InputError:
