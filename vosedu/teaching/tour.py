@@ -1,4 +1,4 @@
-"""Notebook 00: a scene through the whole method."""
+"""Notebook 00: a scene through the whole method. The widget `Tour`; there are no exercises."""
 
 import ipywidgets
 import numpy as np
@@ -10,6 +10,7 @@ from ..files.images import to_size
 from ..segmenter import Segmenter
 from .pictures import pca_colours
 from .player import Player
+from .widget import pressed
 
 
 class Tour:
@@ -29,10 +30,11 @@ class Tour:
     def __init__(self, segmenter: Segmenter, scene: str = "tumble", height: int = 240):
         self.segmenter, self.height, self.player = segmenter, height, None
         notes = datasets.scene_notes()
-        self.scene = ipywidgets.Dropdown(options=[(n["title"], name) for name, n in notes.items()], value=scene)
-        self.object = ipywidgets.Dropdown()
+        options = [(note["title"], name) for name, note in notes.items()]
+        self.scene = ipywidgets.Dropdown(options=options, value=scene, description="scene")
+        self.object = ipywidgets.Dropdown(description="object")
         self.button = ipywidgets.Button(description="Run", button_style="primary")
-        self.bar = ipywidgets.IntProgress(layout=ipywidgets.Layout(width="140px"))
+        self.bar = ipywidgets.IntProgress(description="progress", layout=ipywidgets.Layout(width="220px"))
         self.note = ipywidgets.HTML()
         self.stage = ipywidgets.VBox()
         self.scene.observe(self._describe, "value")
@@ -49,8 +51,7 @@ class Tour:
 
     def run(self, _button: object = None) -> Player:
         """Segment the chosen object from its first mask on."""
-        self.button.disabled = True
-        try:
+        with pressed([self.button]):
             scene, i = datasets.scene(self.scene.value), self.object.value
             source = FrameSource(scene.frames, short_side=self.height)
             frames = [frame for _, frame in source][scene.given[i]:]
@@ -69,6 +70,4 @@ class Tour:
             scores.insert(0, scores[0])  # the first frame is given, not predicted
             self.player = Player(frames, scores, labels, colours)
             self.stage.children = [self.player.widget]
-        finally:
-            self.button.disabled = False
         return self.player

@@ -1,9 +1,9 @@
-"""Notebook 09: the reader's own video, and clips made of cut-outs."""
+"""Notebook 09: the reader's own video, and clips made of cut-outs. The widgets `Studio` and `SceneEditor`; no exercises."""
 
 import base64
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -23,6 +23,7 @@ from ..segmenter import Segmenter
 from ..training.effects import lay
 from .painter import Painter, snap
 from .player import Player
+from .widget import pressed
 
 LARGEST_LINK = 30_000_000
 """Bytes that a download link may hold: it travels to the browser with the widget."""
@@ -65,15 +66,15 @@ class Studio:
         wide = ipywidgets.Layout(width="420px")
         self.source = ipywidgets.Text(value=str(path), description="video", layout=wide, continuous_update=False)
         sides = [("short side 240, quick", 240), ("short side 360", 360), ("short side 480", 480)]
-        self.short_side = ipywidgets.Dropdown(options=sides, value=240)
-        self.preset = ipywidgets.Dropdown(options=list(PRESETS), value="best")
+        self.short_side = ipywidgets.Dropdown(options=sides, value=240, description="size")
+        self.preset = ipywidgets.Dropdown(options=list(PRESETS), value="best", description="preset")
         self.upload = ipywidgets.FileUpload(accept="video/*,image/png", description="video or mask")
         buttons = {"snap to edges": self.snap, "run": self.run}
         self.buttons = [ipywidgets.Button(description=text) for text in buttons]
         for button, call in zip(self.buttons, buttons.values(), strict=True):
             button.on_click(lambda _button, call=call: self._guard(call))
         self.buttons[-1].button_style = "primary"
-        self.bar = ipywidgets.IntProgress(layout=ipywidgets.Layout(width="140px"))
+        self.bar = ipywidgets.IntProgress(description="progress", layout=ipywidgets.Layout(width="220px"))
         self.note, self.stage, self.canvas = ipywidgets.HTML(), ipywidgets.VBox(), ipywidgets.VBox()
         self.links = ipywidgets.HTML()
         for control in (self.source, self.short_side):
@@ -86,17 +87,13 @@ class Studio:
             self.note, self.links, self.canvas, self.stage,
         ])
 
-    def _guard(self, call) -> None:
+    def _guard(self, call: Callable[[], None]) -> None:
         """What goes wrong in a callback is said below the buttons; a traceback would go to a log nobody reads."""
-        for button in self.buttons:
-            button.disabled = True
-        try:
-            call()
-        except InputError as error:
-            self.note.value = f"<b>{error}</b>"
-        finally:
-            for button in self.buttons:
-                button.disabled = False
+        with pressed(self.buttons):
+            try:
+                call()
+            except InputError as error:
+                self.note.value = f"<b>{error}</b>"
 
     def open(self) -> None:
         """Read the first frame and lay it under the brush."""
@@ -151,7 +148,7 @@ class Studio:
 
 
 class SceneEditor:
-    """A clip made of cut-outs: a target that walks, a look-alike, something in the way, a change of light; J as it comes.
+    """A clip made of cut-outs, with a target that walks, a look-alike, a pillar and a change of light; segmented, with its J.
 
     The sprites come from the first frame of the bundled scene "huddle", the backdrop from "hidden".
 
@@ -165,7 +162,7 @@ class SceneEditor:
         likeness: slider; 0 no second toy, 1 a twin of the target; between, its colours turn towards the target's.
         cover: slider; width of the pillar in the middle, in widths of the target.
         light: slider; brightness at the end, as a factor.
-        player: of the last run; scores: its J frame by frame.
+        player: of the last run; scores: J of its frames from the second on.
         widget: all of it, for display.
     """
 
@@ -179,7 +176,7 @@ class SceneEditor:
         self.sprites = {i: self._sprite(frame, labels == i) for i in (1, 2, 3, 4)}
         names = datasets.scene_notes()["huddle"]["objects"]
         slider = {"continuous_update": False, "style": {"description_width": "90px"}}
-        self.target = ipywidgets.Dropdown(options=[(names[str(i)], i) for i in self.sprites], value=3)
+        self.target = ipywidgets.Dropdown(options=[(names[str(i)], i) for i in self.sprites], value=3, description="target")
         self.likeness = ipywidgets.FloatSlider(value=0.0, min=0, max=1, step=0.1, description="look-alike", **slider)
         self.cover = ipywidgets.FloatSlider(value=0.0, min=0, max=2, step=0.1, description="pillar", **slider)
         self.light = ipywidgets.FloatSlider(value=1.0, min=0.3, max=1.7, step=0.1, description="light at end", **slider)
@@ -237,8 +234,7 @@ class SceneEditor:
 
     def run(self, _button: object = None) -> None:
         """Make the clip, segment it, show J."""
-        self.button.disabled = True
-        try:
+        with pressed([self.button]):
             frames, masks = self.clip()
             video = self.segmenter.start(frames[0], masks[0])
             labels, scores = [], []
@@ -251,5 +247,3 @@ class SceneEditor:
             worst = int(np.argmin(self.scores))
             self.note.value = f"J {np.mean(self.scores):.2f}; lowest in frame {worst + 1}: {self.scores[worst]:.2f}"
             self.player.index.value = worst
-        finally:
-            self.button.disabled = False
