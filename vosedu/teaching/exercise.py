@@ -33,7 +33,7 @@ class Exercise:
         try:
             self.test(lambda *inputs: answer(*map(_copy, inputs)))
         except NotImplementedError:
-            print(f"{self.name}: still to be written. {self.name}.hint(1) helps.")
+            print(f"{self.name}: still to be written. exercises.{self.name}.hint(1) helps.")
         except Wrong as error:
             print(f"{self.name}: not yet. {error}")
         except Exception as error:  # whatever a half-finished function does, the student sees one line

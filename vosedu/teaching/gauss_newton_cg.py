@@ -55,7 +55,7 @@ class Microscope(Widget):
         self.residuals.insert(0, self.residuals[0])
         self.losses = [problem.loss(w).item() for w in iterates]
         normal = NormalForm(*(part[:, :1] for part in samples.normal(config)))
-        first = WeightedSamples(samples.features[:, :1], normal, gamma[:, :1])
+        first = WeightedSamples(problem.samples.features[:, :1], normal, gamma[:, :1])  # less their mean where whitened
         layers = [problem.split(w) for w in iterates]
         self.scores = [first.scores(w2 @ w1 @ problem.matrix)[0, 0].cpu().numpy() for w1, w2 in layers]
         self.index = ipywidgets.IntSlider(value=len(iterates) // 4, min=0, max=len(iterates) - 1, description="iteration")

@@ -118,9 +118,7 @@ def _pixel_weights(answer: Callable) -> None:
         wrong = {
             "This is the square of v: eq. (2) squares v itself, so v must be the square root.": right.square(),
             smaller: loss.pixel_weights(labels, share, "min"),
-            "This is the printed min, and squared: see both notes below eq. (4).":
-                loss.pixel_weights(labels, share, "min", "printed"),
-            "Target and background are exchanged.": loss.pixel_weights(1 - labels, 1 - share),
+            "Target and background are exchanged.": torch.where(labels > 0, right[-1, -1], right[0, 0]),
             "This has 0.1 for target_share, whatever is given.": loss.pixel_weights(labels, 0.1),
         }
         need(answer(labels, share), right, wrong,
