@@ -13,12 +13,10 @@ import ipywidgets
 import numpy as np
 import torch
 
-from vosedu import BEST, Segmenter
+from vosedu import BEST, Segmenter, load_clip
 from vosedu.device import machine, versions
 from vosedu.features import TARGET_DEPTH
-from vosedu.files import datasets
-from vosedu.files.frames import FrameSource
-from vosedu.files.images import overlay, to_size
+from vosedu.files.images import overlay
 from vosedu.teaching.augmentation import WarpBench
 from vosedu.teaching.evaluation import CurveReader
 from vosedu.teaching.features import Probe
@@ -41,9 +39,8 @@ def milliseconds(control: ipywidgets.DOMWidget, values: list, repeat: int = 3) -
 
 def moves(segmenter: Segmenter) -> dict[str, tuple[str, ipywidgets.DOMWidget, list]]:
     """Of each widget: when it redraws, a control, and the values that it is set to."""
-    scene = datasets.scene("tumble")
-    frames = [frame for _, frame in FrameSource(scene.frames, short_side=240)][:8]
-    mask = to_size((scene.labels(0) == 1).astype(np.uint8), frames[0].shape[:2])
+    clip = load_clip("tumble", short_side=240, frames=8)
+    frames, mask = list(clip.frames), (clip.masks[0] == 1).astype(np.uint8)
     maps = [segmenter.features(frame[None]) for frame in frames]
     samples = segmenter.first_frame(frames[0], mask, seed=(0, 1))
     video = segmenter.start(frames[0], mask)

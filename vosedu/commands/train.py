@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -114,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
     )
     joined = processes.join_processes(pick_device(args.device))
     segmenter = settings.segmenter()
+    segmenter = segmenter.changed(config=replace(segmenter.config, window_share=0.0))  # a clip is looked at as a whole
     # once more, for the segmenter's has its batch normalisation folded away; what is trained and written has not
     pretrained = offline.Pretrained(*load_pretrained(args.backbone, args.weights))
     training = kind(segmenter, sources, recipe, make_folder(args.out), kind.start(pretrained, args.fine_tune))
