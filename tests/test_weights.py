@@ -11,6 +11,7 @@ from vosedu import weights
 from vosedu.errors import InputError
 from vosedu.features import build_backbone
 from vosedu.refinement import Refinement
+from vosedu.training import checkpoints
 
 
 def test_round_trip(tmp_path):
@@ -18,7 +19,7 @@ def test_round_trip(tmp_path):
     backbone = build_backbone("compact")
     refinement = Refinement(backbone.channels).eval()
     parts = {"backbone": backbone.body, "refinement": refinement}
-    weights.save(tmp_path / "w.safetensors", "compact", parts, (8.0, -3.5))
+    checkpoints.save_weights(tmp_path / "w.safetensors", "compact", parts, (8.0, -3.5))
     found, r, readout = weights.load_pretrained("compact", [tmp_path / "w.safetensors"])
     x = torch.rand(1, 3, 64, 64)
     for a, b in zip(backbone(x), found(x), strict=True):

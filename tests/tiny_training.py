@@ -7,9 +7,9 @@ import numpy as np
 
 from vosedu.config import FAST
 from vosedu.segmenter import Segmenter
-from vosedu.training.clips import Shot
 from vosedu.training.offline import Training
 from vosedu.training.samples import Recipe
+from vosedu.training.shots import Shot
 
 TINY = replace(FAST, samples=2, channels=8, gn_steps=2, cg_later=3)
 

@@ -30,7 +30,7 @@ Example:
 
 from .config import BEST, FAST, PAPER, WHOLE, Config
 from .errors import InputError
-from .files.datasets import Clip, load_clip
+from .files.clip import Clip, load_clip
 from .pipeline import track
 from .segmenter import Segmenter, Video
 

@@ -6,7 +6,6 @@ A `Segmenter` is everything that stays the same from video to video; a `Video` i
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,66 +21,12 @@ from .device import Stopwatch, pick_device
 from .errors import InputError
 from .features import TARGET_DEPTH, Backbone, fold_batchnorm
 from .files.images import to_size, working_size
+from .protocols import Refiner, Targets
 from .target_model import FirstFrame, OnlineTargets
 from .weights import load_pretrained
 
 READOUT = (10.0, -5.0)
 """Scale and offset before the sigmoid where none were learned: a score of one half is the threshold."""
-
-
-class Targets(Protocol):
-    """A way to learn what is asked for: the target models of the objects of one video.
-
-    Made from a `Config` when the video starts. `target_model.OnlineTargets` is the paper's.
-    """
-
-    def learn(self, samples: FirstFrame, seed: int) -> None:
-        """One more object, from its first-frame samples."""
-
-    def scores(self, features: Tensor) -> Tensor:
-        """Score maps (N, h, w), about 1 on the object, 0 elsewhere, of a frame's conv4_x features: (C, h, w), or (N, C, h, w)
-        where each object has its own."""
-
-    def remember(self, masks: Tensor) -> None:
-        """The answer for the frame that was scored last: (N, H, W) in {0, 1}, the objects learned since then included."""
-
-    def update(self) -> None:
-        """Learn from what is remembered; called every t_s-th frame."""
-
-    def state(self) -> dict[str, Tensor]:
-        """All that later frames depend on."""
-
-    def load(self, state: dict[str, Tensor]) -> None:
-        """Go on from `state()`."""
-
-
-class Refiner(Protocol):
-    """A network in R's place."""
-
-    def __call__(self, features: Sequence[Tensor], scores: Tensor, size: tuple[int, int]) -> Tensor:
-        """Five maps (1, C_d, h_d, w_d) of a frame and scores (N, h, w) -> logits (N, H, W), H and W as in `size`."""
-
-
-class State(Protocol):
-    """A video under way: what `Video` is, and whatever else is to be scored or shown beside it."""
-
-    ids: list[int]
-    """Permanent object ids, in the order in which they came."""
-    frame_index: int
-    """Frames stepped so far; 0 is the first frame."""
-
-    def step(self, frame: np.ndarray, new_labels: np.ndarray | None = None) -> Tensor:
-        """The next frame, uint8 RGB (H, W, 3) -> ids, uint8 (H, W); objects of `new_labels` (H, W) enter there."""
-
-
-class Engine(Protocol):
-    """What segments videos: a `Segmenter`, or a baseline."""
-
-    def working_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The (h, w) at which frames of `size` (H, W) are worked on."""
-
-    def start(self, frame: np.ndarray, labels: np.ndarray, seed: int = 0) -> State:
-        """The first frame, uint8 RGB (H, W, 3), and its ids (H, W) -> the state of its video."""
 
 
 class Segmenter:
@@ -217,19 +162,21 @@ class Segmenter:
         return video
 
     def first_frame(
-        self, frame: np.ndarray, mask: np.ndarray, seed: int | tuple[int, ...] = 0, watch: Stopwatch | None = None
+        self, frame: np.ndarray, mask: np.ndarray, count: int = 0, seed: int | tuple[int, ...] = 0,
+        watch: Stopwatch | None = None,
     ) -> FirstFrame:
         """M_0 of one object (Section 3.1): augmented copies of the frame, their masks and conv4_x features.
 
         Args:
             frame: uint8 RGB (H, W, 3), taken as it is.
             mask: (H, W), nonzero on the object.
+            count: of the samples; 0: as many as the config says.
             seed: of the augmentation.
             watch: adds up the seconds.
         """
         watch = watch or Stopwatch(self.device)
         watch.begin()
-        images, labels = first_frame_samples(frame, mask, self.config.samples, seed)
+        images, labels = first_frame_samples(frame, mask, count or self.config.samples, seed)
         watch.lap("augmentation")
         with torch.inference_mode():
             maps = [self.features(batch)[TARGET_DEPTH] for batch in batches(images)]
@@ -310,7 +257,7 @@ class Video:
     @property
     def scores(self) -> Tensor | None:
         """(N, h / 16, w / 16) score maps of the last frame, over the whole of it; 0 outside an object's window."""
-        if self.seen is None or self.windows.whole():
+        if self.seen is None or self.windows.whole:
             return self.seen
         return self.windows.spread(self.seen, tuple(self.seen.shape[1:]), 0.0)
 
@@ -338,8 +285,7 @@ class Video:
         new = new.astype(np.uint8)
         for i in (int(i) for i in np.unique(new) if i):
             if seen := self.windows.first(frame, new == i):
-                samples = self.segmenter.first_frame(*seen, (self.seed, i), self.stopwatch)
-                self.targets.learn(samples, self.seed * 256 + i)
+                self.targets.learn(self._samples(seen, i), self.seed * 256 + i)
                 self.stopwatch.lap("first-frame optimisation")
                 self.ids.append(i)
         if not self.ids:
@@ -347,6 +293,13 @@ class Video:
         before = torch.zeros(self.size, dtype=torch.uint8, device=self.segmenter.device) if self.labels is None else self.labels
         self.labels = laid_over(before, new)
         return new
+
+    def _samples(self, seen: list[tuple[np.ndarray, np.ndarray]], object_id: int) -> FirstFrame:
+        """M_0 of an object: of what is seen of it through its window and, a quarter, in the whole frame."""
+        count, seed = self.config.samples, (self.seed, object_id)
+        parts = [count] if len(seen) == 1 else [count - count // 4, count // 4]
+        found = [self.segmenter.first_frame(*view, n, seed, self.stopwatch) for view, n in zip(seen, parts, strict=True) if n]
+        return found[0] if len(found) == 1 else FirstFrame.joined(found)
 
     @torch.inference_mode()
     def step(self, frame: np.ndarray, new_labels: np.ndarray | None = None) -> Tensor:
@@ -374,7 +327,7 @@ class Video:
         watch.lap("target model")
         logits = self._logits(features)
         watch.lap("refinement" if self.segmenter.refinement else "readout")
-        logits = logits if windows.whole() else windows.spread(logits, self.size)
+        logits = logits if windows.whole else windows.spread(logits, self.size)
         self.probabilities, small, self.labels = answer(logits, self.ids, self.size, self.config.aggregation)
         watch.lap("aggregation")
         if new_labels is not None:
@@ -383,7 +336,7 @@ class Video:
         if self.config.cg_update > 0:
             # one comparison per object: a tensor of ids would make the host wait for the GPU
             masks = torch.stack([small == i for i in self.ids]).float()
-            self.targets.remember(masks if windows.whole() else windows.through(masks))
+            self.targets.remember(masks if windows.whole else windows.through(masks))
             watch.lap("memory")
             if self.frame_index % self.config.update_every == 0:
                 self.targets.update()

@@ -3,7 +3,7 @@
 Shapes: N objects, K samples, C features, c channels after the first layer, h x w scores, P = h·w positions, nine filter taps.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -222,6 +222,12 @@ class FirstFrame(NamedTuple):
     size: tuple[int, int]
     """(h, w)."""
 
+    @classmethod
+    def joined(cls, parts: "Sequence[FirstFrame]") -> "FirstFrame":
+        """The samples of several, the first one's frame first; all have one size."""
+        images = np.concatenate([part.images for part in parts])
+        return cls(images, torch.cat([p.labels for p in parts]), torch.cat([p.features for p in parts], dim=1), parts[0].size)
+
     def normal(self, config: Config) -> NormalForm:
         """Their losses as quadratics of the score maps, (1, K) in front."""
         return weighted_normal_form(
@@ -232,7 +238,7 @@ class FirstFrame(NamedTuple):
 class OnlineTargets:
     """D and M of the objects of one video: what Algorithm 1 learns, keeps and updates (Sections 3.1 and 3.4).
 
-    Position n of every batch is the n-th object that was learned. It is the usual `segmenter.Targets`.
+    Position n of every batch is the n-th object that was learned. It is the usual `protocols.Targets`.
 
     Attributes:
         model: D of all objects.

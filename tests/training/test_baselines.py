@@ -15,7 +15,7 @@ from vosedu.files import datasets
 from vosedu.files.frames import FrameSource
 from vosedu.files.images import to_size
 from vosedu.segmenter import Segmenter
-from vosedu.training import baselines
+from vosedu.training import baselines, checkpoints
 from vosedu.training.offline import train
 from vosedu.training.samples import Recipe
 
@@ -30,7 +30,7 @@ def trained(tmp_path_factory):
     run = baselines.BaseTraining(segmenter, [(disks, 1)], recipe, out)
     rows = []
     net = train(run, disks, every=20, on_checkpoint=lambda run: rows.append(run.validate(disks, 1)))
-    weights.save(out / "base.safetensors", "compact", {"base": net})
+    checkpoints.save_weights(out / "base.safetensors", "compact", {"base": net})
     return segmenter, out / "base.safetensors", rows
 
 
@@ -119,6 +119,6 @@ def test_the_bundled_net_finds_a_target(segmenter):
 
 
 def test_another_file_is_refused(tmp_path):
-    weights.save(tmp_path / "r.safetensors", "compact", {"refinement": torch.nn.Linear(2, 2)})
+    checkpoints.save_weights(tmp_path / "r.safetensors", "compact", {"refinement": torch.nn.Linear(2, 2)})
     with pytest.raises(InputError, match="base net lacks"):
         baselines.load_base_net(tmp_path / "r.safetensors", (64, 64, 128, 256, 256))

@@ -8,7 +8,8 @@ from vosedu.errors import InputError
 from vosedu.files import datasets
 from vosedu.files.images import write_mask
 from vosedu.training import clips as module
-from vosedu.training.clips import VOID, AnyFrameClips, Shot, VideoClips, fit, folder_and_names
+from vosedu.training.clips import AnyFrameClips, VideoClips, fit, folder_and_names
+from vosedu.training.shots import VOID, Shot
 
 SIZE = (48, 84)
 

@@ -12,12 +12,12 @@ from tiny_training import training
 from torch import nn
 
 from vosedu.errors import InputError
-from vosedu.training.clips import VOID
 from vosedu.training.conv5 import CONV5_RATE, Conv5Training
 from vosedu.training.curves import COLUMNS, read_table
 from vosedu.training.kinds import KINDS
 from vosedu.training.offline import SMOOTH, Pretrained, mask_loss, soft_jaccard, train
 from vosedu.training.samples import Source
+from vosedu.training.shots import VOID
 from vosedu.weights import load_pretrained, part
 
 

@@ -7,8 +7,8 @@ import pytest
 from tiny_training import Disks
 
 from vosedu.errors import InputError
-from vosedu.training.clips import Shot
 from vosedu.training.samples import Recipe, Samples, Source
+from vosedu.training.shots import Shot
 
 
 class Numbered:

@@ -12,7 +12,7 @@ from vosedu.errors import InputError
 from vosedu.evaluation.metrics import jaccard
 from vosedu.files.images import write_mask
 from vosedu.training import stills as module
-from vosedu.training.clips import VOID
+from vosedu.training.shots import VOID
 from vosedu.training.stills import StillClips, annotated_stills, instances, polygons, together
 
 SIZE = (64, 112)

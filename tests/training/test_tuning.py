@@ -9,9 +9,9 @@ from vosedu.augmentation import first_frame_samples
 from vosedu.features import build_backbone
 from vosedu.segmenter import Segmenter
 from vosedu.training import tuning
-from vosedu.training.clips import VOID
 from vosedu.training.offline import train
 from vosedu.training.samples import Recipe
+from vosedu.training.shots import VOID
 from vosedu.weights import load_pretrained
 
 

@@ -16,10 +16,13 @@ from torch import Tensor
 
 from ..files.images import resized, to_size
 
-INWARDS = 0.15
-"""A window closes in by this power of what is missing, per frame: slowly, for a mask may be a part of the target only."""
-LOST = 0.75
-"""Power of the zoom per frame in which nothing is found: a few frames, and the window is the whole frame."""
+SHRINKING = 0.95
+"""An object is taken to have at least this part of the area that it was taken to have a frame before: what covers it makes its
+mask small at once, and is no reason to come nearer."""
+LOST = 0.1
+"""Below this part of that area it counts as lost."""
+OUTWARDS = 0.75
+"""Power of the zoom per frame in which it is lost: a few frames, and the window is the whole frame."""
 ROOM = 0.5
 """Most of the window's height or width that the target's box takes, so that it does not leave the window in one frame."""
 NEARLY = 1.1
@@ -51,12 +54,13 @@ class Gaze:
 
     Attributes:
         zoom: of the window, 1 for the whole frame.
+        area: that the object is taken to have, in pixels.
         centre: (row, column) of the window in pixels; it gives way where the window would leave the frame.
     """
 
     def __init__(self, size: tuple[int, int], share: float, limit: float):
         self.size, self.share, self.limit = size, share, limit
-        self.zoom, self.centre = 0.0, (size[0] / 2, size[1] / 2)
+        self.zoom, self.area, self.centre = 1.0, 0.0, (size[0] / 2, size[1] / 2)
 
     def follow(self, mask: np.ndarray, least: int = 1) -> None:
         """Turn to where the object is now: out at once, in slowly, and towards the whole frame while it is lost.
@@ -66,13 +70,13 @@ class Gaze:
             least: pixels below which it counts as lost.
         """
         (height, width), area = self.size, np.count_nonzero(mask)
-        if area < max(1, least) or not self.share:
-            self.zoom = max(self.zoom, 1.0) ** LOST
+        if area < max(1, least, LOST * self.area) or not self.share:
+            self.zoom = max(self.zoom, 1.0) ** OUTWARDS
             return
+        self.area = max(area, SHRINKING * self.area)
         x, y, box_width, box_height = cv2.boundingRect(mask.astype(np.uint8))
-        fits = min(math.sqrt(self.share * height * width / area), ROOM * height / box_height, ROOM * width / box_width)
-        wanted = min(max(fits, 1.0), self.limit)
-        self.zoom = self.zoom * (wanted / self.zoom) ** INWARDS if 0 < self.zoom < wanted else wanted
+        fits = min(math.sqrt(self.share * height * width / self.area), ROOM * height / box_height, ROOM * width / box_width)
+        self.zoom = min(max(fits, 1.0), self.limit)
         self.centre = (y + box_height / 2, x + box_width / 2)
 
     @property
@@ -97,6 +101,7 @@ class Windows:
     Attributes:
         now: an object's window in the frame that was looked at last, one per object.
         owner: an object's place among the views of that frame, one per object.
+        whole: whether all objects were looked for in the whole of it.
     """
 
     def __init__(self, size: tuple[int, int], working_size: tuple[int, int], share: float, limit: float):
@@ -104,27 +109,31 @@ class Windows:
         self.gazes: list[Gaze] = []
         self.now: list[Window] = []
         self.owner: list[int] = []
+        self.whole = True
 
-    def first(self, frame: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """A new object (H, W): what is seen of it and of its frame, at the working size; None where nothing is left there."""
+    def first(self, frame: np.ndarray, mask: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """A new object, from its first frame and mask (H, W): what is seen of both through its window and, where that is
+        another, in the whole frame, (h, w, 3) and (h, w) each. Nothing where nothing is left of it at the working size.
+
+        D is learned from both: what else there is in the frame, a twin perhaps, may be outside the window.
+        """
         gaze = Gaze(self.size, self.share, self.limit)
         gaze.follow(mask)
-        small = to_size(gaze.window.of(mask).astype(np.uint8), self.working_size)
-        if not small.any():
-            return None
-        self.gazes.append(gaze)
-        return resized(gaze.window.of(frame), self.working_size), small
+        views = dict.fromkeys((gaze.window, Window(0, 0, *self.size)))
+        seen = [(resized(view.of(frame), self.working_size), to_size(view.of(mask).astype(np.uint8), self.working_size))
+                for view in views]
+        seen = [(picture, small) for picture, small in seen if small.any()]
+        if seen:
+            self.gazes.append(gaze)
+        return seen
 
     def look(self, frame: np.ndarray) -> list[np.ndarray]:
         """The different views of a frame (H, W, 3), each (h, w, 3); objects whose windows coincide have one together."""
         self.now = [gaze.window for gaze in self.gazes]
         views = list(dict.fromkeys(self.now))
         self.owner = [views.index(window) for window in self.now]
+        self.whole = views == [(0, 0, *self.size)]
         return [resized(view.of(frame), self.working_size) for view in views]
-
-    def whole(self) -> bool:
-        """Whether all objects are looked for in the whole frame."""
-        return all(window == (0, 0, *self.size) for window in self.now)
 
     def spread(self, maps: Tensor, size: tuple[int, int], outside: float = OUTSIDE) -> Tensor:
         """Maps (N, h, w), each seen through its object's window, laid into the frame at a size: (N, *size)."""
@@ -154,12 +163,12 @@ class Windows:
                 gaze.follow(found == i, least)
 
     def state(self) -> Tensor:
-        """(N, 3), zoom and centre: all that later frames depend on."""
-        return torch.tensor([(gaze.zoom, *gaze.centre) for gaze in self.gazes], dtype=torch.float64)
+        """(N, 4), zoom, area and centre: all that later frames depend on."""
+        return torch.tensor([(gaze.zoom, gaze.area, *gaze.centre) for gaze in self.gazes], dtype=torch.float64)
 
     def load(self, state: Tensor) -> None:
         """Go on from `state()`."""
-        for zoom, row, column in state.tolist():
+        for zoom, area, row, column in state.tolist():
             gaze = Gaze(self.size, self.share, self.limit)
-            gaze.zoom, gaze.centre = zoom, (row, column)
+            gaze.zoom, gaze.area, gaze.centre = zoom, area, (row, column)
             self.gazes.append(gaze)

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -161,8 +162,8 @@ class Job:
                 if self.sheet and last.index % every == 0 and len(pictures) < 8:
                     small = segmenter.working_size(source.size)
                     pictures.append(overlay(resized(last.frame, small), to_size(last.labels, small)))
-                if last.state:
-                    checkpoint.after(last.state, writer, now=stop.is_set())
+                if last.state and (stop.is_set() or time.monotonic() >= checkpoint.due):
+                    checkpoint.write(last.state, writer)
                 bar.update(last.index + 1 - bar.n)
                 if stop.is_set():
                     raise KeyboardInterrupt

@@ -14,9 +14,10 @@ from ..errors import InputError
 from ..files import datasets
 from ..files.whole import make_folder
 from ..training import offline, processes
-from ..training.clips import AnnotatedVideo, AnyFrameClips, Clips, VideoClips, folder_and_names
+from ..training.clips import AnnotatedVideo, AnyFrameClips, VideoClips, folder_and_names
 from ..training.kinds import KINDS
 from ..training.samples import Recipe, Samples, Source
+from ..training.shots import Clips
 from ..training.stills import StillClips
 from ..weights import load_pretrained
 from .flags import Settings, add_engine_flags, positive

@@ -3,6 +3,7 @@
 The widget `Microscope`, the exercises `conjugate_gradient`, `linearised_filter` and `normal_stencil`.
 """
 
+import time
 from collections.abc import Callable
 
 import cv2
@@ -16,11 +17,35 @@ from ..config import Config
 from ..loss import NormalForm, WeightedSamples
 from ..memory import initial_gamma
 from ..segmenter import FirstFrame
-from ..solver import Iterate, gauss_newton
+from ..solver import Iterate, LeastSquares, gauss_newton
 from ..target_model import first_frame_problem
 from .exercise import Exercise, Wrong, as_array, need
 from .pictures import chart, score_picture, with_scale
 from .widget import Widget
+
+
+def first_order(
+    problem: LeastSquares, w: torch.Tensor, optimiser: type[torch.optim.Optimizer], steps: int, **options
+) -> tuple[list[float], list[float]]:
+    """One of PyTorch's optimisers on a problem that `vosedu.solver` solves, for comparison.
+
+    Args:
+        problem: with `loss` and `linearise`, whose first result is half the gradient.
+        w: (1, P) start, left as it is.
+        options: the optimiser's, its learning rate among them.
+
+    Returns:
+        Losses before the first step and after each, and the seconds spent until there, measuring the loss left out.
+    """
+    w = w.clone()
+    run, losses, seconds = optimiser([w], **options), [problem.loss(w).item()], [0.0]
+    for _ in range(steps):
+        began = time.perf_counter()
+        w.grad = 2 * problem.linearise(w)[0]
+        run.step()
+        seconds.append(seconds[-1] + time.perf_counter() - began)
+        losses.append(problem.loss(w).item())
+    return losses, seconds
 
 
 class Microscope(Widget):

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from ..files.images import overlay
-from ..training.clips import VOID, Clips
 from ..training.offline import Training
+from ..training.shots import VOID, Clips
 from .exercise import Exercise, Wrong, as_array, need
 from .pictures import chart
 from .widget import Widget

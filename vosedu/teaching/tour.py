@@ -5,7 +5,7 @@ import numpy as np
 
 from ..features import TARGET_DEPTH
 from ..files import datasets
-from ..files.datasets import load_clip
+from ..files.clip import load_clip
 from ..pipeline import track
 from ..segmenter import Segmenter
 from .pictures import pca_colours

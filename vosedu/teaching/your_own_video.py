@@ -15,7 +15,7 @@ from ..config import PRESETS
 from ..errors import InputError
 from ..evaluation.metrics import jaccard
 from ..files import datasets
-from ..files.datasets import Clip, load_clip
+from ..files.clip import Clip, load_clip
 from ..files.films import OverlayWriter
 from ..files.frames import FrameSource
 from ..files.images import check_first_mask, image_files, read_mask, resized, to_size, working_size, write_mask

@@ -19,8 +19,8 @@ from ..files.images import resized, to_size
 from ..refinement import Refinement
 from ..segmenter import Segmenter, batches
 from ..weights import fill, part, read_state
-from .clips import Clips
 from .offline import Pretrained, Training
+from .shots import Clips
 
 FINE_TUNE_STEPS = 100
 FINE_TUNE_BATCH = 4

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -11,36 +10,10 @@ from ..errors import InputError
 from ..files.datasets import AnnotatedVideo
 from ..files.images import image_files, read_image
 from .effects import bend, camera, mirrored, motion, recolour, to_bytes
+from .shots import Shot
 
-VOID = 255
-"""In a mask: not known, and left out of every loss."""
 SIGHT = 0.008
 """Least share of the frame that an object covers where `AnyFrameClips` takes the frame as a reference."""
-
-
-class Shot(NamedTuple):
-    """A frame and where one object is in it."""
-
-    frame: np.ndarray
-    """uint8 RGB (H, W, 3)."""
-    mask: np.ndarray
-    """uint8 (H, W), 1 on the object, `VOID` where nobody knows."""
-
-
-class Clips(Protocol):
-    """A collection of sequences, each with one object; every shot has the size asked for at construction."""
-
-    def __len__(self) -> int:
-        """How many sequences there are."""
-
-    def key(self, index: int) -> str:
-        """A name that no other sequence has, for keeping what was learned on its reference frame."""
-
-    def reference(self, index: int) -> Shot:
-        """The frame that D is learned on; always the same."""
-
-    def draw(self, index: int, rng: np.random.Generator) -> Shot:
-        """A validation frame (Section 3.3) at random."""
 
 
 def fit(shot: Shot, size: tuple[int, int]) -> Shot:

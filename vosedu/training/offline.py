@@ -20,7 +20,6 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from .. import weights
 from ..errors import InputError
 from ..evaluation.metrics import jaccard
 from ..features import TARGET_DEPTH, Backbone, architecture
@@ -28,11 +27,11 @@ from ..files.whole import sweep, write_bytes
 from ..refinement import Refinement
 from ..segmenter import Segmenter
 from ..target_model import TargetModel
-from .checkpoints import reading_checkpoint, serialise
-from .clips import VOID, Clips
+from .checkpoints import reading_checkpoint, save_weights, serialise
 from .curves import COLUMNS, add_row, draw_curves
 from .processes import mean_over_processes, place, share_batchnorm
 from .samples import Recipe, Samples, Source
+from .shots import VOID, Clips
 
 SMOOTH = 50.0
 """Pixels added to both areas of soft J, so that an object of a few pixels does not outweigh the others."""
@@ -181,12 +180,12 @@ class Training:
         return 1.0
 
     def parts(self, pretrained: Pretrained) -> dict[str, nn.Module]:
-        """The networks for `vosedu.weights.save`, as they are now."""
+        """The networks for `save_weights`, as they are now."""
         return {**pretrained.own_body, "refinement": self.trained()}
 
     def write(self, path: Path, pretrained: Pretrained) -> None:
         """The weights file of what has been trained so far."""
-        weights.save(path, pretrained.backbone.name, self.parts(pretrained), pretrained.readout,
+        save_weights(path, pretrained.backbone.name, self.parts(pretrained), pretrained.readout,
                      recipe=f"vosedu train, step {self.step} of {self.recipe.steps}")
 
     def logits(self, network: nn.Module, sequences: list[tuple[Clips, int]], frames: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -13,7 +13,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from ..errors import InputError
-from .clips import Clips
+from .shots import Clips
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ import numpy as np
 from ..augmentation import cut_out
 from ..errors import InputError
 from ..files.images import image_files, read_image, read_mask
-from .clips import VOID, Shot, fit
+from .clips import fit
 from .effects import bend, camera, lay, mirrored, motion, recolour, shade, to_bytes
+from .shots import VOID, Shot
 
 ALONE = 0.35
 """Share of clip frames in which the camera alone moves: their edges are a photograph's own, not pasted ones."""

@@ -19,8 +19,8 @@ from ..evaluation.metrics import jaccard
 from ..features import TARGET_DEPTH, Backbone, build_backbone
 from ..loss import pixel_weights
 from ..segmenter import READOUT, Segmenter
-from .clips import VOID, Clips
 from .offline import Pretrained, Training
+from .shots import VOID, Clips
 
 FROZEN = ("body.conv1", "body.bn1", "body.layer1")
 """Edges and colours need no tuning, and their large maps are what a step's time would go into."""
