@@ -12,9 +12,9 @@ from vosedu.augmentation import Pieces, cut_out, first_frame_samples, paste, ran
 IDENTITY = np.array([[1.0, 0, 0], [0, 1, 0]])
 
 
-def shift(x, y):
-    """The warp that moves by x pixels to the right and y down."""
-    return IDENTITY + [[0, 0, x], [0, 0, y]]
+def shift(x, y, warp=IDENTITY):
+    """The warp, and then x pixels to the right and y down."""
+    return warp + np.array([[0, 0, x], [0, 0, y]])
 
 
 def l_shape(size=(60, 100), top=10, left=70):
@@ -230,7 +230,7 @@ def test_a_warp_that_leaves_less_than_half_of_the_target_in_the_picture_is_drawn
 def test_a_smaller_target_is_not_taken_for_one_that_left(scripted):
     """At half the size it has a quarter of the pixels; half of those must be in the picture."""
     small = np.array([[0.5, 0, 30], [0, 0.5, 17.25]])  # columns 55 to 64, rows 32 to 36
-    images, masks = scripted(2, small + [[0, 0, 63], [0, 0, 0]], small + [[0, 0, 57], [0, 0, 0]], shift(0, 0))
+    images, masks = scripted(2, shift(63, 0, small), shift(57, 0, small), shift(0, 0))
     assert len(scripted.left) == 1 and 25 <= masks[1].sum() <= 40 and masks[1][:, 119].any()
     assert (images[1][masks[1] > 0] > 120).all()
 
@@ -238,7 +238,7 @@ def test_a_smaller_target_is_not_taken_for_one_that_left(scripted):
 def test_a_larger_target_needs_no_more_pixels_in_the_picture_than_half_of_those_it_had(scripted):
     """At twice the size, of 20 x 40 pixels, six columns: 120 are more than half of 200; four: 80 are fewer."""
     large = np.array([[2.0, 0, -99.5], [0, 2, -39.5]])  # columns 0 to 39, rows 20 to 39
-    _, masks = scripted(2, large + [[0, 0, 116], [0, 0, 0]], large + [[0, 0, 114], [0, 0, 0]], shift(0, 0))
+    _, masks = scripted(2, shift(116, 0, large), shift(114, 0, large), shift(0, 0))
     assert len(scripted.left) == 1 and masks[1].sum() == 120 and masks[1][:, :114].sum() == 0
 
 
