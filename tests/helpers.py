@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import torch
 from PIL import Image
 
 from vosedu.config import BEST
@@ -88,3 +89,33 @@ def save_frames(folder, frames, names=None):
 def anew(function, *_tensors, **rest):
     """A recording that computes."""
     return lambda *tensors: function(*tensors, **rest)
+
+
+DOUBLE = torch.float64
+
+
+def relative(found, expected):
+    """How far two tensors are apart, as a share of the second."""
+    return float((found - expected).norm() / expected.norm().clamp_min(1e-300))
+
+
+def random_problem(seed, objects, samples, features, size, label_size):
+    """Features (N, K, C, h, w), labels (N, K, H, W) of zeros and ones, and gamma (N, K), at random and in float64."""
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(objects, samples, features, *size, generator=g, dtype=DOUBLE)
+    y = (torch.rand(objects, samples, *label_size, generator=g, dtype=DOUBLE) < 0.3).to(DOUBLE)
+    gamma = torch.rand(objects, samples, generator=g, dtype=DOUBLE)
+    return x, y, gamma / gamma.sum(dim=1, keepdim=True)
+
+
+class Rosenbrock:
+    """r = (1 - x, 10 (y - x²)): zero residual at (1, 1), so Gauss-Newton converges to it."""
+
+    def loss(self, w):
+        return (1 - w[:, 0]) ** 2 + 100 * (w[:, 1] - w[:, 0] ** 2) ** 2
+
+    def linearise(self, w):
+        x, y = w.unbind(1)
+        r = torch.stack([1 - x, 10 * (y - x * x)], 1)
+        j = torch.stack([torch.stack([-torch.ones_like(x), 0 * x], 1), torch.stack([-20 * x, 10 + 0 * x], 1)], 1)
+        return (j.mT @ r[..., None])[..., 0], lambda p: (j.mT @ (j @ p[..., None]))[..., 0]
