@@ -60,7 +60,8 @@ def markdown(results: dict[str, list[dict]], possible: dict[str, int]) -> str:
     def row(name: str, count: int, found: list[dict], target: str) -> str:
         outcomes = [r["outcome"] for r in found]
         late, alive = outcomes.count("timeout"), outcomes.count("survived")
-        return f"| {name} | {count} | {len(found)} | {len(found) - alive} | {late} | {alive} | {share(found):.0%} | {target} |"
+        score = f"{share(found):.0%}" if found else ""
+        return f"| {name} | {count} | {len(found)} | {len(found) - alive} | {late} | {alive} | {score} | {target} |"
 
     for module, found in results.items():
         least = targets.of(targets.LEAST, module, None)

@@ -19,10 +19,10 @@ ALSO = {
     "memory": ("test_properties", "test_segmenter"),
     "aggregation": ("test_properties", "test_segmenter"),
     "augmentation": ("test_segmenter",),
-    "evaluation.metrics": ("test_properties", "evaluation/test_scoring"),
-    "evaluation.scoring": ("evaluation", "commands/test_cli", "commands/test_runs"),
+    "evaluation.metrics": ("test_properties",),
+    "evaluation.scoring": ("evaluation/test_metrics",),
     "files.layouts": ("files/test_datasets",),
-    "teaching": ("teaching",),
+    "teaching": ("teaching/test_exercise",),
 }
 """Module or wing -> what tests it beside the file of its name: files and folders below tests/, without .py."""
 

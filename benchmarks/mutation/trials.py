@@ -9,7 +9,6 @@ import gc
 import importlib
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -28,24 +27,31 @@ MEMORY = 8 << 30
 
 @dataclass
 class Trial:
-    """One run of tests on a module, changed or (code is None) as it is."""
+    """One run of tests, on the package as it is or with one module changed."""
 
-    module: str
     tests: list[Path]
-    code: str | None = None
+    module: str = ""
+    """The one that is changed, if any, and its code."""
+    code: str = ""
     first: list[str] = field(default_factory=list)
     """Node ids of tests in the order to run; others come after."""
-    seconds: int = 600
+    seconds: int = 1800
     """After so long it counts as not ending."""
     label: object = None
     """Whatever the caller wants back."""
 
 
 class Watch:
-    """A plugin for pytest: the seconds of every test and which functions of one file it enters; or the first that fails."""
+    """A plugin for pytest: the first test that fails; the seconds of each, and which functions of the package it enters.
 
-    def __init__(self, file: Path, order: list[str], traced: bool):
-        self.file, self.place, self.traced = str(file), {node: k for k, node in enumerate(order)}, traced
+    Args:
+        package: its folder.
+        order: node ids of the tests to begin with.
+        traced: look for functions.
+    """
+
+    def __init__(self, package: Path, order: list[str], traced: bool):
+        self.package, self.place, self.traced = f"{package}{os.sep}", {node: k for k, node in enumerate(order)}, traced
         self.found: dict = {"failed": None, "tests": {}}
 
     def pytest_collection_modifyitems(self, items: list) -> None:
@@ -53,11 +59,11 @@ class Watch:
         items.sort(key=lambda item: self.place.get(item.nodeid, len(self.place)))
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        entered: set[int] = set()
+        entered: set[tuple[str, int]] = set()
 
         def trace(frame, event, arg) -> None:
-            if frame.f_code.co_filename == self.file:
-                entered.add(frame.f_code.co_firstlineno)
+            if frame.f_code.co_filename.startswith(self.package):
+                entered.add((frame.f_code.co_filename, frame.f_code.co_firstlineno))
 
         self.start, self.entered = time.perf_counter(), entered
         if self.traced:
@@ -71,7 +77,8 @@ class Watch:
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         sys.settrace(None)
         threading.settrace(None)
-        self.found["tests"][nodeid] = [time.perf_counter() - self.start, sorted(self.entered)]
+        entered = sorted((file.removeprefix(self.package), line) for file, line in self.entered)
+        self.found["tests"][nodeid] = [time.perf_counter() - self.start, entered]
 
 
 def preload(root: Path) -> None:
@@ -133,12 +140,12 @@ def run(trials: Iterable[Trial], root: Path, scratch: Path, jobs: int) -> Iterat
 
 
 def _file(trial: Trial, place: Path) -> Path:
-    return place / PACKAGE / (trial.module.replace(".", "/") + ".py")
+    return place / PACKAGE / (trial.module.replace(".", "/") + ".py" if trial.module else "__init__.py")
 
 
 def _start(trial: Trial, root: Path, place: Path) -> int:
     """Fork a process for a trial; returns its id."""
-    if trial.code is not None:
+    if trial.module:
         _file(trial, place).write_text(trial.code, encoding="utf-8")
     sys.stdout.flush()
     pid = os.fork()
@@ -149,6 +156,7 @@ def _start(trial: Trial, root: Path, place: Path) -> int:
         os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.alarm(trial.seconds)  # the system ends it, even where the parent is gone
+        resource = importlib.import_module("resource")  # which Windows lacks, as it lacks fork
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         code = _tests(trial, root, place)
@@ -164,7 +172,7 @@ def _tests(trial: Trial, root: Path, place: Path) -> int:
     os.chdir(place)
     sys.path[:] = [str(place), *(p for p in sys.path if p and Path(p).resolve() != root)]
     os.environ |= {"PYTHONPATH": str(place), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    watch = Watch(_file(trial, place), trial.first, traced=trial.code is None)
+    watch = Watch(place / PACKAGE, trial.first, traced=not trial.module)
     names = [str(path.relative_to(root)) for path in trial.tests]
     options = ["-x", "-p", "no:cacheprovider", f"--basetemp={place / 'temporary'}"]
     code = importlib.import_module("pytest").main([*options, *names], plugins=[watch])
