@@ -3,7 +3,7 @@ PYTHON ?= $(if $(filter Windows_NT,$(OS)),python,python3)
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: lab demo test test-browser notebooks clean
+.PHONY: lab demo test test-browser mutation mutation-sample notebooks clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -25,6 +25,15 @@ test: $(VENV)/ready
 test-browser: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
 	$(BIN)/python -m pytest -m browser tests/project/test_browser.py
+
+# Every mutant of what docs/tests.md lists: hours. Ctrl-C stops it, and the same command goes on.
+mutation: $(VENV)/ready
+	$(BIN)/python -m benchmarks.mutation
+
+# Two minutes, the same mutants every time: does a change to the tests lose what they noticed?
+mutation-sample: $(VENV)/ready
+	$(BIN)/python -m benchmarks.mutation --out out/mutation-sample.json --sample 4 --least 0.75 \
+		--modules loss solver memory aggregation evaluation.metrics files.images files.frames
 
 notebooks: $(VENV)/ready
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
