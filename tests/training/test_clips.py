@@ -78,6 +78,10 @@ def test_fit_does_not_alias_and_keeps_void():
     assert shot.frame.std() < 15 and abs(shot.frame.mean() - 100) < 3
     ids, counts = np.unique(shot.mask, return_counts=True)
     assert ids.tolist() == [0, 1, VOID] and counts[1] == pytest.approx(counts[2], rel=0.03)
+    larger = fit(Shot(stripes[:200, :300], mask[:200, 100:400]), (300, 450))
+    assert np.unique(larger.mask).tolist() == [0, 1] and larger.mask.sum() == pytest.approx(100 * 100 * 1.5**2, rel=0.03)
+    mask[150, 350] = VOID
+    assert np.unique(fit(Shot(stripes[100:200, 300:450], mask[100:200, 300:450]), (220, 330)).mask).tolist() == [1, VOID]
 
 
 def test_video_clips_have_one_sequence_per_object(tmp_path):
