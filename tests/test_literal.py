@@ -1,11 +1,10 @@
 """The oracle itself: eqs. (1) to (4) by hand, by loops, by exact differences and by dense solves in NumPy."""
 
-from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-from helpers import DOUBLE, Rosenbrock, random_problem
+from helpers import DOUBLE, random_problem
 
 from vosedu import literal
 
@@ -152,14 +151,3 @@ def test_few_cg_iterations_minimise_over_the_krylov_space(problem):
     a, b = j.T @ j, -j.T @ r
     basis, _ = np.linalg.qr(np.stack([b, a @ b, a @ a @ b], 1))
     np.testing.assert_allclose(found, basis @ np.linalg.solve(basis.T @ a @ basis, basis.T @ b), atol=1e-10)
-
-
-def test_first_order_descends_by_the_gradient_and_leaves_the_start():
-    start = torch.tensor([[0.5, 2.0]], dtype=DOUBLE)
-    losses, seconds = literal.first_order(Rosenbrock(), start, torch.optim.SGD, 5, lr=1e-4)
-    assert torch.equal(start, torch.tensor([[0.5, 2.0]], dtype=DOUBLE))
-    assert len(losses) == len(seconds) == 6 and losses[0] == Rosenbrock().loss(start).item()
-    assert all(y < x for x, y in pairwise(losses)) and all(y > x for x, y in pairwise(seconds))
-    w = start.clone().requires_grad_(True)
-    Rosenbrock().loss(w).sum().backward()
-    assert losses[1] == pytest.approx(Rosenbrock().loss(start - 1e-4 * w.grad).item())

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from vosedu.solver import conjugate_gradient, gauss_newton
 
+
 def system(seed, n, size):
     g = torch.Generator().manual_seed(seed)
     a = torch.randn(n, size + 2, size, generator=g, dtype=DOUBLE)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers import Rosenbrock
 from teaching.answers import Answers, exercises_of, judge
 from teaching.seeing import close, flat, is_described, over, red_marker, says, shown
 
@@ -13,7 +14,7 @@ from vosedu.config import BEST
 from vosedu.memory import initial_gamma
 from vosedu.target_model import first_frame_problem, learn
 from vosedu.teaching import gauss_newton_cg
-from vosedu.teaching.gauss_newton_cg import Microscope
+from vosedu.teaching.gauss_newton_cg import Microscope, first_order
 
 CONFIG = replace(BEST, samples=3, channels=4, gn_steps=3, cg_first=2, cg_later=3, projection_decay=10.0, filter_decay=10.0)
 FRAME = flat((60, 120, 90))
@@ -176,3 +177,14 @@ def test_answers(name, capsys, monkeypatch):
 
 def test_every_exercise_has_a_table():
     assert exercises_of(gauss_newton_cg) == set(TABLE)
+
+
+def test_first_order_descends_by_the_gradient_and_leaves_the_start():
+    start = torch.tensor([[0.5, 2.0]], dtype=DOUBLE)
+    losses, seconds = first_order(Rosenbrock(), start, torch.optim.SGD, 5, lr=1e-4)
+    assert torch.equal(start, torch.tensor([[0.5, 2.0]], dtype=DOUBLE))
+    assert len(losses) == len(seconds) == 6 and losses[0] == Rosenbrock().loss(start).item()
+    assert all(y < x for x, y in pairwise(losses)) and all(y > x for x, y in pairwise(seconds))
+    w = start.clone().requires_grad_(True)
+    Rosenbrock().loss(w).sum().backward()
+    assert losses[1] == pytest.approx(Rosenbrock().loss(start - 1e-4 * w.grad).item())
