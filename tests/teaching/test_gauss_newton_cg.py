@@ -1,11 +1,12 @@
 """Notebook 03: every iteration of a small solve in its place, and the three exercises."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-from helpers import Rosenbrock
+from helpers import DOUBLE, Rosenbrock
 from teaching.answers import Answers, exercises_of, judge
 from teaching.seeing import close, flat, is_described, over, red_marker, says, shown
 
