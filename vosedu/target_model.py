@@ -60,7 +60,7 @@ def conditioning(features: Tensor, kind: str, shrinkage: float = 0.1) -> Conditi
 
 
 class FirstFrameProblem:
-    """Eq. (2) in both layers: unknowns w1 (c, C) then w2 (9, c), flattened, one row an object.
+    """Eq. (2) in both layers: unknowns w1 (c, C) then w2 (9, c), flattened, one row per object.
 
     The regularisation's residual is sqrt(lambda_j) w_j, as eq. (2) has it.
     """
@@ -201,7 +201,7 @@ def update(model: TargetModel, projected: Tensor, normal: NormalForm, gamma: Ten
     """Re-learn w2 on the memory with w1 fixed (Section 3.4): CG from the present w2.
 
     Args:
-        projected: (N, K, c, P) memory samples behind the first layer.
+        projected: (N, K, c, P) memory samples after the first layer.
         normal: their normal forms.
         gamma: (N, K).
     """

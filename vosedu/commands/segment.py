@@ -181,9 +181,9 @@ class Job:
                drawing: OverlayWriter | None, checkpoint: Checkpoint) -> Iterator[Tracked]:
         """The frames still to be segmented; before them, where pictures are asked for, those that were segmented before."""
         state = None if begun.finished else checkpoint.load(segmenter, source)
-        behind = begun.frames if begun.finished else state.frame_index + 1 if state else 0
+        before = begun.frames if begun.finished else state.frame_index + 1 if state else 0
         if self.overlay or self.sheet:
-            for shown in recorded(source, self.out, behind):
+            for shown in recorded(source, self.out, before):
                 if drawing:
                     writer.submit(drawing.add, overlay(shown.frame, shown.labels))
                 yield shown

@@ -108,7 +108,7 @@ def frame_rates(clock: Clock, segmenter: Segmenter, quick: bool, budget: float, 
                 video, frames = begin(segmenter, config, size, objects)
                 row, targets = frame_rate(clock, video, config, frames, budget), video.targets
                 held = [*vars(targets.memory).values(), *targets.memory.normal, *vars(targets.model).values()]
-                row["bytes an object"] = sum(t.nbytes for t in held if isinstance(t, Tensor)) / objects
+                row["bytes per object"] = sum(t.nbytes for t in held if isinstance(t, Tensor)) / objects
                 if clock.device.type == "cuda":
                     row["device peak"] = torch.cuda.max_memory_allocated()
                     torch.cuda.reset_peak_memory_stats()
