@@ -11,8 +11,8 @@ from cosmic_ray.mutating import mutate_code
 
 from .operators import OPERATORS, WITHOUT_EFFECT
 
-SAYS = ("print", "warn", "InputError", "ValueError", "TypeError", "RuntimeError", "KeyError", "NotImplementedError")
-"""Calls whose arguments are messages."""
+SAYS = ("print", "warn", "InputError", "file_error")
+"""Calls whose arguments are messages, beside those that are raised."""
 UNSEEN = ("cache", "lru_cache", "runtime_checkable", "overload", "dataclass")
 """Decorators that change speed or checks of types only, or whose arguments do."""
 
