@@ -12,6 +12,7 @@ import argparse
 import ast
 import hashlib
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -123,6 +124,8 @@ def main(argv: list[str] | None = None) -> int:
     chosen = {m.name: sample(m.every, m.source, args.sample, args.seed) for m in found}
     results = report.Results(args.out, args.survivors)
     interrupted = False
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.default_int_handler)
     try:
         measure(found, chosen, results, root, args.jobs, args.patience)
     except KeyboardInterrupt:

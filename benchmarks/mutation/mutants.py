@@ -11,8 +11,8 @@ from cosmic_ray.mutating import mutate_code
 
 from .operators import OPERATORS, WITHOUT_EFFECT
 
-SAYS = ("print", "warn", "InputError", "ValueError", "TypeError", "RuntimeError", "KeyError", "NotImplementedError")
-"""Calls whose arguments are messages."""
+SAYS = ("print", "warn", "InputError", "file_error")
+"""Calls whose arguments are messages, beside those that are raised."""
 UNSEEN = ("cache", "lru_cache", "runtime_checkable", "overload", "dataclass")
 """Decorators that change speed or checks of types only, or whose arguments do."""
 
@@ -76,7 +76,7 @@ def sample(every: list[Mutant], source: str, count: int | None, seed: int) -> li
 def diff(mutant: Mutant, source: str) -> list[str]:
     """The lines that differ, with - and +."""
     lines = difflib.unified_diff(source.splitlines(), mutant.code(source).splitlines(), n=0, lineterm="")
-    return [line for line in lines if not line.startswith(("---", "+++", "@@"))]
+    return [line for line in lines if line.rstrip() not in ("+", "-") and not line.startswith(("---", "+++", "@@"))]
 
 
 def _skipped(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:

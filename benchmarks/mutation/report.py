@@ -29,7 +29,10 @@ class Results:
         return found if found["tests"] == tests or (self.kept and found["outcome"] != "survived") else None
 
     def put(self, key: str, found: dict) -> None:
-        """Keep a result."""
+        """Keep a result, and none of the module as it was before."""
+        stale = [k for k, t in self.trials.items() if t["module"] == found["module"] and t["source"] != found["source"]]
+        for old in stale:
+            del self.trials[old]
         self.trials[key] = found
         content = {"made": made(), "trials": self.trials}
         temporary = self.path.with_name(f".{self.path.name}.new")

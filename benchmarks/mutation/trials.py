@@ -154,7 +154,8 @@ def _start(trial: Trial, root: Path, place: Path) -> int:
     code = 1
     try:
         os.setsid()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(stop, signal.SIG_DFL)
         signal.alarm(trial.seconds)  # the system ends it, even where the parent is gone
         resource = importlib.import_module("resource")  # which Windows lacks, as it lacks fork
         with contextlib.suppress(ValueError, OSError):

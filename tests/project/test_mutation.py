@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = '''"""1 + 1."""
 
 
-def positive(number: "1 + 1") -> bool:
+def positive(number: 1 + 1) -> bool:
     if number == "text":
         raise ValueError(f"{1 + 1}")
     return number > 0
