@@ -5,6 +5,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from vosedu.config import BEST
@@ -119,3 +120,31 @@ class Rosenbrock:
         r = torch.stack([1 - x, 10 * (y - x * x)], 1)
         j = torch.stack([torch.stack([-torch.ones_like(x), 0 * x], 1), torch.stack([-20 * x, 10 + 0 * x], 1)], 1)
         return (j.mT @ r[..., None])[..., 0], lambda p: (j.mT @ (j @ p[..., None]))[..., 0]
+
+
+class Means:
+    """The simplest other target model: how much nearer features are to the mean on the object than to the mean elsewhere."""
+
+    def __init__(self, config):
+        self.means, self.remembered, self.updates = [], [], 0
+
+    def learn(self, samples, seed):
+        inside = F.interpolate(samples.labels[:1, None], size=samples.size, mode="area").flatten()
+        x = samples.features[0, 0]
+        self.means.append(torch.stack([(x * w).sum(1) / w.sum() for w in (inside, 1 - inside)]))
+
+    def scores(self, features):
+        far = [torch.stack([(features - m[:, None, None]).square().sum(0) for m in pair]) for pair in self.means]
+        return torch.stack([d[1] / d.sum(0) for d in far])
+
+    def remember(self, masks):
+        self.remembered.append(masks.shape)
+
+    def update(self):
+        self.updates += 1
+
+    def state(self):
+        return {"means": torch.stack(self.means)}
+
+    def load(self, state):
+        self.means = list(state["means"])

@@ -110,11 +110,12 @@ def test_the_share_of_the_first_frame_by_hand(share):
 def test_appended_objects_go_on_as_if_alone():
     """Samples, weights and the weight that comes next of each; the fuller of the two says how many slots are in use."""
     one, other, alone = room_of(2, seed=1), room_of(1, seed=2), room_of(1, seed=2)
-    for t in range(2):
+    for t in range(5):
         one.insert(*random_sample(2, t), torch.tensor([True, True]))
+    assert abs(one.newest[0] - other.newest[0]) > 1e-3, "samples were overwritten, so the next weight is another"
     first = [part.clone() for part in (one.projected, *one.normal, one.gamma)]
     one.append(other)
-    assert one.filled == 4
+    assert one.filled == 5
     for room, mine, its in zip((one.projected, *one.normal, one.gamma), first,
                                (other.projected, *other.normal, other.gamma), strict=True):
         assert torch.equal(room[:2], mine) and torch.equal(room[2:], its)

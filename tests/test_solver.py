@@ -85,14 +85,22 @@ def test_each_step_minimises_the_quadratic_model_where_it_stands():
     """Two unknowns: two CG iterations solve the normal equations, one goes along the gradient to the model's least."""
     w = torch.tensor([[-1.2, 1.0]], dtype=DOUBLE)
     for count in (1, 2):
-        at = w.clone()
-        for _ in range(2):
+        at, seen = w.clone(), []
+        found = gauss_newton(Rosenbrock(), w, [count] * 2, seen.append)
+        for step in range(2):
             x, y = at[0].tolist()
             j, r = np.array([[-1, 0], [-20 * x, 10]]), np.array([1 - x, 10 * (y - x * x)])
             gradient = j.T @ r
             along = -gradient * (gradient @ gradient) / (j @ gradient @ (j @ gradient))
             at = at + torch.from_numpy(along if count == 1 else -np.linalg.solve(j.T @ j, gradient))
-        assert torch.allclose(gauss_newton(Rosenbrock(), w, [count] * 2), at)
+            assert torch.allclose(seen[(step + 1) * count - 1].w, at)
+        assert torch.allclose(found, at) and torch.equal(w, torch.tensor([[-1.2, 1.0]], dtype=DOUBLE))
+
+
+def test_where_a_product_is_zero_nothing_is_moved():
+    """A = 0 has no minimum to go to, whatever the right-hand side: the answer is 0, not infinity."""
+    found = conjugate_gradient(torch.zeros_like, torch.tensor([[1.0, -2.0], [1e-30, 0.0]], dtype=DOUBLE), 3)
+    assert torch.equal(found, torch.zeros(2, 2, dtype=DOUBLE))
 
 
 def test_no_steps_changes_nothing():
