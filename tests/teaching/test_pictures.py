@@ -94,19 +94,20 @@ def test_a_chart_rises_where_its_values_do(limits):
 
 
 def test_a_chart_s_curve_goes_through_all_values():
-    picture = chart(np.array([0.0, 1.0, 0.5]), 2, (140, 224), "J", (0, 1)).astype(int)
+    picture = chart(np.array([0.0, 1.0, 0.5]), 0, (140, 224), "J", (0, 1)).astype(int)
     assert picture.shape == (140, 224, 3)
-    for x, y in ((12, 128), (62, 78), (112, 28), (162, 53)):
+    for x, y in ((62, 78), (112, 28), (162, 53), (212, 78)):
         assert picture[y, x].max() < 110, "dark"
     assert close(picture[100:, 100:], 255, 0) and close(picture[30:60, :60], 255, 0)
-    assert says(picture, "J 0.5")
+    picture = chart(np.array([0.25, 1.0, 0.5]), 0, (140, 224), "J", (0, 1))
+    assert says(picture, "J 0.25") and not says(picture, "J 0.5"), "the value of the marked point"
 
 
 def test_a_chart_without_limits_is_logarithmic():
     values = np.array([1000.0, 1.0, 10.0, 100.0])
     places = [red_marker(chart(values, k, (100, 200), "loss")) for k in range(4)]
     assert np.allclose([y for _, y in places], [28, 88, 68, 48], atol=1)
-    assert says(chart(values, 3, (100, 200), "loss"), "loss 100")
+    assert says(chart(values, 2, (100, 200), "loss"), "loss 10")
     assert chart(np.array([2.0]), 0, (100, 200), "loss").shape == chart(np.zeros(3), 1, (100, 200), "loss").shape
 
 
