@@ -27,6 +27,10 @@ def gone(steps):
     while steps:
         steps -= 1
     return steps
+
+
+def place(folder):
+    return folder / "name"
 '''
 
 TESTS = '''import time
@@ -90,7 +94,7 @@ BY_HAND = {
     (12, "NumberReplacer", "steps -= 2"): "timeout",  # 3, 1, -1, …
     (12, "NumberReplacer", "steps -= 0"): "timeout",
 }
-"""No mutant of the docstring, the annotation or the message."""
+"""No mutant of the docstring, the annotation, the message or the path."""
 
 
 def test_what_tests_notice_is_told_from_what_they_do_not(tiny):
