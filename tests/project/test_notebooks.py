@@ -208,7 +208,7 @@ def test_no_cell_shows_an_answer():
      "def jaccard(p, y):\n    union = (p | y).sum()\n    return (p & y).sum() / union if union else 1.0"),
     ("x = 1\nfor t in y:\n    u = (t | x).sum()\n    j = (t & x).sum() / u\n    print(j, x * 2)",
      "def jaccard(p, y):\n    union = (p | y).sum()\n    return (p & y).sum() / union if union else 1.0"),
-])
+], ids=["inside a statement", "a function", "in a loop"])
 def test_an_answer_is_known_again_under_other_names(source, solution):
     assert likeness(source, solution) > 0.82
     assert likeness("for a in b:\n    c = a * 2 + 1\n    print(c / b.sum())", solution) < 0.5
