@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
-from vosedu import pipeline, weights
+from vosedu import weights
 from vosedu.commands import main
 from vosedu.files import datasets, whole
 from vosedu.files.images import read_image, read_mask, write_mask
@@ -116,8 +116,8 @@ class Segmenting:
             if path.suffix == ".png" and not path.name.startswith("."):
                 now[path.name] = path.stat().st_mtime_ns
                 tally.check(path.read_bytes() == (reference / "m" / path.name).read_bytes(), f"mask {path.name} differs")
-            elif path.name == pipeline.NOTES:
-                if pipeline.read_notes(path)["finished"]:
+            elif path.name == record.NAME:
+                if record.Run.read(path).finished:
                     kept = self.frames  # and the checkpoint is removed, or about to be
             elif path.name == "checkpoint.safetensors":
                 with safe_open(path, framework="pt") as file:

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from vosedu import pipeline, weights
-from vosedu.commands import main
+from vosedu import weights
+from vosedu.commands import checkpoint, main, record
 from vosedu.errors import InputError
 from vosedu.evaluation import scoring
 from vosedu.features import build_backbone
@@ -144,7 +144,7 @@ def fuzz_targets(home: Path) -> dict[str, tuple[str, bytes, Callable, Callable]]
     tensors = {f"refinement.{k}": torch.arange(40.0).reshape(5, 8) for k in "abc"}
     save_file(tensors, folder / "w.safetensors", {"backbone": "compact", "readout": "[1, 2]"})
     torch.save(tensors, folder / "w.pth")
-    notes = whole.read_json(home / "segment-whole" / "m" / pipeline.NOTES) | {"input": str(home / "gone")}
+    notes = whole.read_json(home / "segment-whole" / "m" / record.NAME) | {"input": str(home / "gone")}
     sequence = datasets.load("davis2017", home)[0]
     scores = (home / "evaluate-whole" / "r" / f"{sequence.name}.json").read_bytes()
     settings = (home / "evaluate-whole" / "r" / "settings.json").read_bytes()
@@ -177,13 +177,14 @@ def fuzz_targets(home: Path) -> dict[str, tuple[str, bytes, Callable, Callable]]
         check_first_mask(read_mask(path), path)
 
     def resume(path: Path) -> None:
-        pipeline.Checkpoint(path.parent).load(segmenter, clip)
+        checkpoint.Checkpoint(path.parent).load(segmenter, clip)
 
     def restore(path: Path) -> None:
-        scoring.resumable_sequence(None, sequence, path.parent, None, 0)
+        scoring.resumable_sequence(None, sequence, path.parent, 0)
 
     def begin(path: Path) -> None:
-        pipeline.elsewhere(pipeline.begin(path.parent, notes, clip), notes)
+        planned = record.Run(**notes)
+        planned.begin(path.parent, clip).elsewhere(planned)
 
     def claim(path: Path) -> None:
         scoring.claim(path.parent, json.loads(settings))

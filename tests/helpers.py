@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from vosedu.config import BEST
+from vosedu.config import WHOLE
 from vosedu.evaluation.metrics import jaccard
 
 OUTLINES = (
@@ -23,11 +23,11 @@ COLOURS = ((200, 60, 50), (40, 60, 210), (220, 210, 60))
 ROOM = (128, 176)
 """Frames in which FINDS follows one or two shapes; smaller ones leave an object too few positions of conv4_x."""
 
-FINDS = replace(BEST, samples=4, gn_steps=2, projection_decay=1.0, filter_decay=1.0)
-"""Quick, and finds what moves in frames as small as ROOM: BEST's lambda of 1000 outweighs so few pixels."""
+FINDS = replace(WHOLE, samples=4, gn_steps=2, projection_decay=1.0, filter_decay=1.0)
+"""Quick, and finds what moves in frames as small as ROOM: WHOLE's lambda of 1000 outweighs so few pixels."""
 
-QUICK = ["--samples", "4", "--gn-steps", "2", "--projection-decay", "1", "--filter-decay", "1", "--short-side", "0", "--quiet",
-         "--device", "cpu"]
+QUICK = ["--samples", "4", "--gn-steps", "2", "--projection-decay", "1", "--filter-decay", "1", "--short-side", "0",
+         "--window-share", "0", "--quiet", "--device", "cpu"]
 """FINDS as flags."""
 
 

@@ -1,6 +1,5 @@
 """The Base net of Table 1: shapes, training, several and late objects, fine-tuning."""
 
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -11,9 +10,7 @@ from tiny_training import TINY, Disks
 from vosedu import weights
 from vosedu.errors import InputError
 from vosedu.evaluation import metrics
-from vosedu.files import datasets
-from vosedu.files.frames import FrameSource
-from vosedu.files.images import to_size
+from vosedu.files.clip import load_clip
 from vosedu.segmenter import Segmenter
 from vosedu.training import baselines, checkpoints
 from vosedu.training.offline import train
@@ -110,12 +107,10 @@ def test_fine_tuning_pairs_each_sample_with_its_label_and_the_first_frame(traine
 
 
 def test_the_bundled_net_finds_a_target(segmenter):
-    scene = datasets.scene("tumble")
-    frames = [frame for _, frame in islice(FrameSource(scene.frames, 240), 10)]
-    size = frames[0].shape[:2]
+    clip = load_clip("tumble", short_side=240, frames=10)
     net = baselines.load_base_net(weights.BUNDLED_BASE, segmenter.backbone.channels)
-    video = baselines.BaseSegmenter(segmenter, net).start(frames[0], to_size(scene.labels(0), size))
-    assert metrics.jaccard(video.step(frames[9]).numpy(), to_size(scene.labels(9), size)) > 0.8
+    video = baselines.BaseSegmenter(segmenter, net).start(clip.frames[0], clip.masks[0])
+    assert metrics.jaccard(video.step(clip.frames[9]).numpy(), clip.masks[9]) > 0.8
 
 
 def test_another_file_is_refused(tmp_path):

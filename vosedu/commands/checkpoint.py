@@ -60,8 +60,8 @@ class Checkpoint:
     def write(self, video: Video, writer: BackgroundWriter) -> None:
         """Queue a checkpoint after the masks that are queued already."""
         notes = {"seconds": self.elapsed(), "stages": self.spent(video)}
-        writer.submit(self._write, video.state(), notes)
         self.due = float("inf")  # until it is written: a slow disk must not queue a second
+        writer.submit(self._write, video.state(), notes)
 
     def _write(self, state: dict, notes: dict) -> None:
         began = time.monotonic()

@@ -21,7 +21,7 @@ from ..files.images import check_first_mask, contact_sheet, overlay, read_mask, 
 from ..files.threads import BackgroundWriter
 from ..files.whole import atomic, digest, make_folder
 from ..pipeline import Tracked, recorded, segment_video
-from ..segmenter import Segmenter
+from ..segmenter import Segmenter, Video
 from ..weights import weight_files
 from .checkpoint import Checkpoint, interruptible
 from .flags import Settings, add_engine_flags
@@ -152,24 +152,26 @@ class Job:
 
     def segment(self, segmenter: Segmenter, source: FrameSource, given: np.ndarray, begun: Run) -> Run:
         """Segment, or only draw what is finished; returns the run as it ended."""
-        checkpoint, last = Checkpoint(self.out, self.checkpoint), None
+        checkpoint = Checkpoint(self.out, self.checkpoint)
+        state = None if begun.finished else checkpoint.load(segmenter, source)
         every, pictures = max(1, (source.count or 100) // 8), []
         with ExitStack() as stack:
             drawing = self.overlay and stack.enter_context(OverlayWriter(self.overlay, source.fps, source.size))
             bar = stack.enter_context(tqdm(total=source.count, unit="frame", disable=self.quiet, file=sys.stderr))
             stop, writer = stack.enter_context(interruptible()), stack.enter_context(BackgroundWriter())
-            for last in self.frames(segmenter, source, given, begun, writer, drawing, checkpoint):
-                if self.sheet and last.index % every == 0 and len(pictures) < 8:
+            for shown in self.frames(segmenter, source, given, begun, writer, drawing, state):
+                state = shown.state or state
+                if self.sheet and shown.index % every == 0 and len(pictures) < 8:
                     small = segmenter.working_size(source.size)
-                    pictures.append(overlay(resized(last.frame, small), to_size(last.labels, small)))
-                if last.state and (stop.is_set() or time.monotonic() >= checkpoint.due):
-                    checkpoint.write(last.state, writer)
-                bar.update(last.index + 1 - bar.n)
+                    pictures.append(overlay(resized(shown.frame, small), to_size(shown.labels, small)))
+                if shown.state and (stop.is_set() or time.monotonic() >= checkpoint.due):
+                    checkpoint.write(shown.state, writer)
+                bar.update(shown.index + 1 - bar.n)
                 if stop.is_set():
                     raise KeyboardInterrupt
         if not begun.finished:
-            begun = begun.end(self.out, source, len(last.state.ids), last.index + 1, checkpoint.elapsed(),
-                              checkpoint.spent(last.state))
+            begun = begun.end(self.out, source, len(state.ids), state.frame_index + 1, checkpoint.elapsed(),
+                              checkpoint.spent(state))
             checkpoint.path.unlink(missing_ok=True)
         if self.sheet:
             make_folder(self.sheet.parent)
@@ -178,9 +180,8 @@ class Job:
         return begun
 
     def frames(self, segmenter: Segmenter, source: FrameSource, given: np.ndarray, begun: Run, writer: BackgroundWriter,
-               drawing: OverlayWriter | None, checkpoint: Checkpoint) -> Iterator[Tracked]:
+               drawing: OverlayWriter | None, state: Video | None) -> Iterator[Tracked]:
         """The frames still to be segmented; before them, where pictures are asked for, those that were segmented before."""
-        state = None if begun.finished else checkpoint.load(segmenter, source)
         before = begun.frames if begun.finished else state.frame_index + 1 if state else 0
         if self.overlay or self.sheet:
             for shown in recorded(source, self.out, before):
