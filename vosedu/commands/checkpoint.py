@@ -60,8 +60,8 @@ class Checkpoint:
         if not now and time.monotonic() < self._due:
             return
         notes = {"seconds": self.elapsed(), "stages": self.spent(video)}
-        writer.submit(self._write, video.state(), notes)
         self._due = float("inf")  # until it is written: a slow disk must not queue a second
+        writer.submit(self._write, video.state(), notes)
 
     def _write(self, state: dict, notes: dict) -> None:
         began = time.monotonic()
