@@ -29,7 +29,7 @@ import torch
 from safetensors import safe_open
 
 from vosedu import weights
-from vosedu.commands import main
+from vosedu.commands import main, record
 from vosedu.files import datasets, whole
 from vosedu.files.images import read_image, read_mask, write_mask
 

@@ -8,8 +8,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from vosedu.commands import main
 from vosedu.config import WHOLE
 from vosedu.evaluation.metrics import jaccard
+from vosedu.files.images import read_mask, write_mask
 
 OUTLINES = (
     ((-9, -10), (-2, -10), (-2, 3), (9, 3), (9, 10), (-9, 10)),  # an L
@@ -148,3 +150,23 @@ class Means:
 
     def load(self, state):
         self.means = list(state["means"])
+
+
+def write_clip(folder, frames):
+    """`clip`, so many frames of two objects, and their first mask `first.png` in a folder; returns the folder."""
+    images, labels = moving_shapes(frames, ROOM, objects=2)
+    save_frames(folder / "clip", images)
+    write_mask(folder / "first.png", labels[0])
+    return folder
+
+
+def segment(folder, name, *flags):
+    """The command `segment` on `clip` and `first.png` in a folder, quickly, into `name` beside them; its exit status."""
+    return main(["segment", str(folder / "clip"), "--masks", str(folder / "first.png"), "--out", str(folder / name), *QUICK,
+                 *map(str, flags)])
+
+
+def assert_clip_found(folder, frames, least=0.3):
+    """The masks in a folder show both objects of each later frame of a clip of so many frames."""
+    truth = moving_shapes(frames, ROOM, objects=2)[1]
+    assert_found([read_mask(folder / f"{i:05d}.png") for i in range(1, frames)], truth[1:], least)

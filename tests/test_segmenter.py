@@ -81,6 +81,20 @@ def test_late_object_overrules_and_keeps_the_others(quick_segmenter):
     assert_remembered(video)
 
 
+def test_objects_that_are_known_are_not_learned_again(quick_segmenter):
+    """A later mask that shows them too adds the new one alone: their D, ids and answers are as without it."""
+    frames, labels = moving_shapes(4, ROOM, objects=2, absent={2: range(2)})
+    videos = [quick_segmenter.start(frames[0], labels[0]) for _ in range(2)]
+    late, known = np.where(labels[2] == 2, 2, 0), np.roll(labels[2] == 1, 9, 1)  # not where it is
+    for video, given in zip(videos, (late + known, late), strict=True):
+        video.step(frames[1])
+        video.step(frames[2], given)
+        assert video.ids == [1, 2]
+    assert torch.equal(videos[0].labels, videos[1].labels) and (videos[0].labels == 1).any()
+    assert torch.equal(videos[0].step(frames[3]), videos[1].step(frames[3]))
+    assert torch.equal(videos[0].targets.model.taps, videos[1].targets.model.taps)
+
+
 @pytest.mark.parametrize("gone", [{"covered": range(4, 7)}, {"absent": {2: range(4, 7)}}], ids=str)
 def test_an_object_that_was_gone_is_found_again(quick_segmenter, gone):
     """Behind a wall, or out of the picture alone; what is not seen is not learned from, and its id is the same later."""
@@ -220,6 +234,32 @@ def test_each_object_has_a_seed_of_its_own_that_follows_from_the_videos(quick_se
     video = segmenter.start(frames[0], np.where(labels[0] == 1, 9, 0), 5)
     video.step(frames[1], np.where(labels[1] == 2, 4, 0))
     assert learned == [5 * 256 + 9, 5 * 256 + 4] and sampled == [(5, 9), (5, 4)]
+
+
+def test_what_is_remembered_of_a_frame_is_its_answer_with_what_is_given(quick_segmenter):
+    """Per object in the order of `ids`; where a new one is given, the others are not, also at a smaller working size."""
+    kept = []
+
+    class Kept(Means):
+        def remember(self, masks):
+            kept.append(masks.clone())
+
+    segmenter = Segmenter(quick_segmenter.backbone, readout=(30.0, -15.0), config=FINDS, device="cpu", targets=Kept)
+    frames, labels = moving_shapes(3, ROOM, objects=2)
+    video = segmenter.start(frames[0], np.array([0, 200, 7], np.uint8)[labels[0]])
+    first = video.step(frames[1]).numpy()
+    over = np.zeros(ROOM, np.uint8)
+    over[20:50, 30:90] = 31
+    second = video.step(frames[2], over).numpy()
+    assert video.ids == [7, 200, 31] and [len(masks) for masks in kept] == [2, 3]
+    for masks, answer in zip(kept, (first, second), strict=True):
+        for n, mask in enumerate(masks.numpy()):
+            assert np.array_equal(mask, answer == video.ids[n]) and mask.any()
+    assert (second[over > 0] == 31).all() and (kept[0][1].numpy()[over > 0] > 0).any(), "the box does cover a part of the first"
+    small = segmenter.changed(short_side=64).start(frames[0], labels[0])
+    small.step(frames[1], over)
+    assert kept[-1].shape == (3, 64, 88) and np.array_equal(kept[-1][2].numpy(), over[::2, ::2] > 0)
+    assert not (kept[-1][:2].sum(0) * kept[-1][2]).any()
 
 
 def test_seconds_are_kept_by_stage(quick_segmenter):
@@ -393,3 +433,37 @@ def test_a_video_keeps_the_config_it_was_started_with(quick_segmenter):
     assert video.config is FINDS and other.start(frames[0], labels[0]).config.cg_update == 0
     video.step(frames[1])
     assert_remembered(video)
+
+
+@pytest.mark.parametrize("changes", [
+    {}, {"cg_update": 0}, {"first_share": 0.0, "capacity": 9}, {"conditioning": "whiten", "shrinkage": 1.0},
+])
+def test_a_restored_video_steps_to_the_same_bits(quick_segmenter, changes):
+    """Objects that enter late, before and after the cut, and a memory that runs over, included."""
+    frames, labels = moving_shapes(14, ROOM, objects=3, absent={2: range(4), 3: range(9)})
+    labels[labels == 3] = 7
+    small = {"samples": 5, "gn_steps": 2, "channels": 16, "update_every": 2, "capacity": 10}
+    segmenter = Segmenter(quick_segmenter.backbone, config=replace(FINDS, **{**small, **changes}), device="cpu")
+    given = {t: np.where(labels[t] == i, i, 0) for t, i in ((0, 1), (4, 2), (9, 7))}
+    video = segmenter.start(frames[0], given[0], seed=3)
+    for cut in range(1, 14):
+        restored = segmenter.restore(video.state())
+        whole = video.step(frames[cut], given.get(cut))
+        assert torch.equal(restored.step(frames[cut], given.get(cut)), whole), cut
+        assert torch.equal(restored.probabilities, video.probabilities) and restored.ids == video.ids
+        assert_found([whole.numpy()], labels[cut : cut + 1])
+        after, expected = restored.state(), video.state()
+        assert after.keys() == expected.keys() and all(torch.equal(after[k], expected[k]) for k in after)
+    if segmenter.config.cg_update > 0:
+        assert_remembered(video)
+
+
+def test_a_state_is_a_copy(quick_segmenter):
+    """Later steps, which are remembered, do not change a state that was taken."""
+    frames, labels = moving_shapes(3, ROOM)
+    video = quick_segmenter.start(frames[0], labels[0])
+    before = video.state()
+    kept = {name: part.clone() for name, part in before.items()}
+    video.step(frames[1])
+    assert_remembered(video)
+    assert all(torch.equal(before[name], kept[name]) for name in kept)
