@@ -172,4 +172,6 @@ def test_finds_knows_one_text_from_another():
                           cv2.LINE_AA)
     clear, (x, _) = finds(picture, "step 12, loss 0.5")
     assert clear > 0.95 and abs(x - 60) <= 1
-    assert not says(picture, "step 51, loss 0.2") and not says(picture, "loss 12, step 0.5")
+    assert says(picture, "step 12, loss 0.5")
+    for other in ("step 13, loss 0.5", "step 12, loss 0.8", "step 1, loss 0.5", "loss 12, step 0.5"):
+        assert not says(picture, other), other

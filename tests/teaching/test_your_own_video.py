@@ -9,9 +9,11 @@ import zipfile
 from dataclasses import replace
 from datetime import datetime, timezone
 
+import cv2
 import numpy as np
 import pytest
 from helpers import save_frames
+from PIL import Image
 from teaching.seeing import is_described
 
 from vosedu.config import BEST
@@ -78,9 +80,13 @@ def test_a_run_writes_what_was_painted_and_what_was_found(clip, ran):
 
 
 def test_a_run_is_shown_from_its_second_frame_on(clip, ran):
-    (_, labels), (studio, _, _) = clip, ran
+    (folder, labels), (studio, _, _) = clip, ran
     player = studio.player
     assert len(player.frames) == len(player.scores) == len(player.labels) == 5
+    size = player.frames[0].shape[1::-1]
+    given = [cv2.resize(np.asarray(Image.open(path)), size).astype(int) for path in image_files(folder)]
+    for k in range(5):
+        assert int(np.argmin([np.abs(player.frames[k] - frame).mean() for frame in given])) == k + 1
     assert studio.stage.children == (player.widget,) and is_described(studio.widget)
     for k in range(5):
         truth = to_size(labels[k + 1], player.labels[k].shape)
