@@ -32,7 +32,7 @@ METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods()
 PROCESSES = multiprocessing.get_context(METHOD)
 if METHOD == "forkserver":
     # so that kills fall into work, not into imports; the last three come with the first step of an optimiser and a curve
-    PROCESSES.set_forkserver_preload(["vosedu.cli", "torch._dynamo", "matplotlib.figure", "matplotlib.backends.backend_agg"])
+    PROCESSES.set_forkserver_preload(["vosedu.commands.segment", "vosedu.commands.evaluate", "torch._dynamo", "matplotlib.figure", "matplotlib.backends.backend_agg"])
 
 
 @dataclass

@@ -53,7 +53,8 @@ def main() -> None:
                 else:
                     size, cut = (rows, round(width * rows / height)), slice(None)
                 video = shrunk(scene, size, cut, Path(home) / f"{name}-{rows}")
-                scores = [{name: run_sequence(segmenter, video, side)[0]} for side in args.short_sides]
+                engines = [segmenter.changed(short_side=side) for side in args.short_sides]
+                scores = [{name: run_sequence(engine, video)[0]} for engine in engines]
                 found.append([report(s, {name: len(video.frame_names)})["JF_mean"] for s in scores])
             print(f"{rows:<12}" + "".join(f"{value:9.3f}" for value in np.mean(found, axis=0)), flush=True)
 

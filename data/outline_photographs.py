@@ -2,9 +2,9 @@
 
     python data/outline_photographs.py --images IMAGENET --out outlined
 
-Writes the layout that `vosedu train --stills` reads: outlined/images (copies) and outlined/labels (YOLO polygons). About
-half of 1,000 ImageNet photographs pass. The outlines cut off tails and heads: good enough to learn which features tell
-a thing from its surroundings (`train --tune-backbone`), not to learn where edges are.
+Writes what `vosedu train --rough outlined` reads: outlined/images (copies) and outlined/labels (YOLO polygons). About half
+of 1,000 ImageNet photographs pass. The outlines cut off tails and heads: good enough to learn which features tell a thing
+from its surroundings (`train --tune-backbone`), not to learn where edges are.
 """
 
 import argparse
@@ -25,7 +25,14 @@ WHOLE = 0.7
 
 
 def outline(image: np.ndarray) -> np.ndarray | None:
-    """The outline of what GrabCut finds in BGR uint8 (H, W, 3): (n, 2) x and y in fractions of the image, or None."""
+    """The outline of what GrabCut finds.
+
+    Args:
+        image: uint8 BGR (H, W, 3).
+
+    Returns:
+        (n, 2), x and y in fractions of width and height; None where what it finds does not look like one object.
+    """
     small = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     height, width = small.shape[:2]
     marks = np.zeros((height, width), np.uint8)
@@ -48,6 +55,7 @@ def outline(image: np.ndarray) -> np.ndarray | None:
 
 
 def main() -> int:
+    """Outline all photographs of a folder; 2 where it has none."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--images", type=Path, required=True, help="folder of photographs, searched below as well")
     parser.add_argument("--out", type=Path, required=True, help="folder to make")

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from vosedu.config import BEST
@@ -88,3 +90,61 @@ def save_frames(folder, frames, names=None):
 def anew(function, *_tensors, **rest):
     """A recording that computes."""
     return lambda *tensors: function(*tensors, **rest)
+
+
+DOUBLE = torch.float64
+
+
+def relative(found, expected):
+    """How far two tensors are apart, as a share of the second."""
+    return float((found - expected).norm() / expected.norm().clamp_min(1e-300))
+
+
+def random_problem(seed, objects, samples, features, size, label_size):
+    """Features (N, K, C, h, w), labels (N, K, H, W) of zeros and ones, and gamma (N, K), at random and in float64."""
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(objects, samples, features, *size, generator=g, dtype=DOUBLE)
+    y = (torch.rand(objects, samples, *label_size, generator=g, dtype=DOUBLE) < 0.3).to(DOUBLE)
+    gamma = torch.rand(objects, samples, generator=g, dtype=DOUBLE)
+    return x, y, gamma / gamma.sum(dim=1, keepdim=True)
+
+
+class Rosenbrock:
+    """r = (1 - x, 10 (y - x²)): zero residual at (1, 1), so Gauss-Newton converges to it."""
+
+    def loss(self, w):
+        return (1 - w[:, 0]) ** 2 + 100 * (w[:, 1] - w[:, 0] ** 2) ** 2
+
+    def linearise(self, w):
+        x, y = w.unbind(1)
+        r = torch.stack([1 - x, 10 * (y - x * x)], 1)
+        j = torch.stack([torch.stack([-torch.ones_like(x), 0 * x], 1), torch.stack([-20 * x, 10 + 0 * x], 1)], 1)
+        return (j.mT @ r[..., None])[..., 0], lambda p: (j.mT @ (j @ p[..., None]))[..., 0]
+
+
+class Means:
+    """The simplest other target model: how much nearer features are to the mean on the object than to the mean elsewhere."""
+
+    def __init__(self, config):
+        self.means, self.remembered, self.updates = [], [], 0
+
+    def learn(self, samples, seed):
+        inside = F.interpolate(samples.labels[:1, None], size=samples.size, mode="area").flatten()
+        x = samples.features[0, 0]
+        self.means.append(torch.stack([(x * w).sum(1) / w.sum() for w in (inside, 1 - inside)]))
+
+    def scores(self, features):
+        far = [torch.stack([(features - m[:, None, None]).square().sum(0) for m in pair]) for pair in self.means]
+        return torch.stack([d[1] / d.sum(0) for d in far])
+
+    def remember(self, masks):
+        self.remembered.append(masks.shape)
+
+    def update(self):
+        self.updates += 1
+
+    def state(self):
+        return {"means": torch.stack(self.means)}
+
+    def load(self, state):
+        self.means = list(state["means"])

@@ -48,6 +48,65 @@ def test_objects_do_not_influence_each_other():
     assert torch.allclose(together, alone, atol=1e-5)
 
 
+def convolve(x, state, name):
+    """A convolution layer with the parameters of that name, at the same size."""
+    weight = state[f"{name}.weight"]
+    return F.conv2d(x, weight, state.get(f"{name}.bias"), padding=weight.shape[-1] // 2)
+
+
+def residual(x, state, name):
+    """RRB: ReLU(h + b(h)), h a 1x1 convolution, b two 3x3 ones with batch normalisation and a ReLU between them."""
+    h = convolve(x, state, f"{name}.conv1x1")
+    b = convolve(h, state, f"{name}.bblock.0")
+    mean, variance, gain, shift = (state[f"{name}.bblock.1.{part}"][:, None, None]
+                                   for part in ("running_mean", "running_var", "weight", "bias"))
+    b = (gain * (b - mean) / (variance + 1e-5).sqrt() + shift).clamp_min(0)
+    return (h + convolve(b, state, f"{name}.bblock.3")).clamp_min(0)
+
+
+def plain_refinement(state, maps, scores, size):
+    """Eq. (5) in the usual order of operations, one object (h, w) at a time: concatenation, resampling of all channels."""
+    z = None
+    for depth in (5, 4, 3, 2):
+        x, layer = maps[depth - 1], f"layer{depth}"
+        projected = convolve(convolve(x, state, f"TSE.{layer}.reduce.0").clamp_min(0), state, f"TSE.{layer}.reduce.2")
+        up = F.interpolate(scores[None, None], size=x.shape[-2:], mode="bilinear", align_corners=False)
+        encoded = torch.cat([projected, up], dim=1)
+        for k in (0, 2, 4):
+            encoded = convolve(encoded, state, f"TSE.{layer}.transform.{k}").clamp_min(0)
+        deeper = projected.mean((2, 3), keepdim=True) if z is None else z
+        shallower = residual(encoded, state, f"RRB1.{layer}")
+        averages = torch.cat([shallower.mean((2, 3), True), deeper.mean((2, 3), True)], dim=1)
+        gate = convolve(averages, state, f"CAB.{layer}.convreluconv.0").clamp_min(0)
+        gate = convolve(gate, state, f"CAB.{layer}.convreluconv.2").sigmoid()
+        up = F.interpolate(deeper, size=x.shape[-2:], mode="bilinear", align_corners=False)
+        z = residual(shallower * gate + up, state, f"RRB2.{layer}")
+    x = convolve(F.interpolate(z, scale_factor=2, mode="bicubic"), state, "project.conv1").clamp_min(0)
+    x = F.interpolate(F.interpolate(x, scale_factor=2, mode="bicubic"), size=size, mode="bilinear", align_corners=False)
+    return convolve(x, state, "project.conv2")[0, 0]
+
+
+@pytest.mark.parametrize("size", [(64, 96), (75, 101)])
+def test_the_network_is_eq_5(size):
+    """From the deepest map to the shallowest, with random parameters and statistics, for two objects."""
+    torch.manual_seed(3)
+    net = Refinement(CHANNELS).eval()
+    state = net.state_dict()
+    for name, part in state.items():
+        if name.endswith("running_mean"):
+            part.normal_(0, 0.3)
+        elif name.endswith("running_var") or name.endswith("bblock.1.weight"):
+            part.uniform_(0.5, 1.5)
+    maps = features(*size)
+    scores = torch.randn(2, *maps[3].shape[-2:], generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        found = net(maps, scores, size)
+        for n in range(2):
+            expected = plain_refinement(state, maps, scores[n], size)
+            assert (found[n] - expected).norm() < 1e-4 * expected.norm()
+            assert (expected - plain_refinement(state, maps, scores[1 - n], size)).norm() > 1e-3 * expected.norm()
+
+
 def test_residual_and_attention_blocks_by_hand():
     torch.manual_seed(0)
     block = ResidualBlock().eval()

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from helpers import FINDS, ROOM, assert_found, assert_remembered, moving_shapes
+from helpers import FINDS, ROOM, Means, assert_found, assert_remembered, moving_shapes
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vosedu import BEST, PAPER, InputError, Segmenter
@@ -17,6 +17,7 @@ from vosedu.files import datasets
 from vosedu.files.frames import FrameSource
 from vosedu.files.images import read_image
 from vosedu.loss import WeightedSamples, normal_form, pixel_weights
+from vosedu.segmenter import batches
 from vosedu.solver import gauss_newton
 from vosedu.target_model import FirstFrameProblem, conditioning, initial_weights
 
@@ -134,6 +135,104 @@ def test_no_update_setting_leaves_the_model_alone(quick_segmenter):
     assert video.targets.model.taps is taps and video.targets.memory.filled == video.targets.memory.first
 
 
+def maps_of(size, batch=1):
+    """Five maps for frames of `size`, of which the readout of D alone looks at none."""
+    return [torch.zeros(batch, 1, size[0] // s, size[1] // s) for s in (4, 4, 8, 16, 32)]
+
+
+def test_d_alone_is_read_out_by_scale_and_offset(quick_segmenter):
+    """Ten times the enlarged score minus five, so that one half is the threshold; or what the weights say (Section 4.1)."""
+    scores = torch.tensor([[[0.0, 1.0, 0.5]], [[0.25, 0.25, -1.0]]])
+    found = quick_segmenter.logits(maps_of((64, 96)), scores, (2, 6))
+    up = torch.tensor([[0, 0.25, 0.75, 0.875, 0.625, 0.5], [0.25, 0.25, 0.25, -0.0625, -0.6875, -1]])
+    assert torch.allclose(found, (10 * up - 5)[:, None].expand(2, 2, 6))
+    learned = Segmenter(quick_segmenter.backbone, readout=(3.0, -1.2), config=FINDS, device="cpu")
+    assert torch.allclose(learned.logits(maps_of((64, 96)), scores, (2, 6)), (3 * up - 1.2)[:, None].expand(2, 2, 6))
+
+
+def test_r_is_given_the_maps_the_scores_and_the_size(quick_segmenter):
+    """A network in R's place, which keeps what it is given, and whose answer is used as it is."""
+    given = []
+
+    class Network(torch.nn.Module):
+        def forward(self, features, scores, size):
+            given.append((features, scores, size))
+            return scores[:, :1, :1].expand(-1, *size) * 2
+
+    segmenter = quick_segmenter.changed(refinement=Network())
+    frames, labels = moving_shapes(2, ROOM, objects=2)
+    video = segmenter.start(frames[0], labels[0])
+    video.step(frames[1])
+    maps, scores, size = given[0]
+    assert size == ROOM and torch.equal(scores, video.scores)
+    assert all(torch.equal(a, b) for a, b in zip(maps, segmenter.features(frames[1:2]), strict=True))
+    p = (2 * video.scores[:, 0, 0]).sigmoid()
+    odds = torch.cat([((1 - p).prod() / (1 - (1 - p).prod()))[None], p / (1 - p)])
+    assert torch.allclose(video.probabilities[:, 5, 7], odds / odds.sum(), atol=1e-4)
+
+
+def test_the_aggregation_of_the_settings_is_used(quick_segmenter):
+    """The same scores, the other rule: probabilities as `min` has them, by NumPy, from the same logits."""
+    frames, labels = moving_shapes(2, ROOM, objects=2)
+    video = quick_segmenter.changed(config=replace(FINDS, aggregation="min")).start(frames[0], labels[0])
+    video.step(frames[1])
+    p = 1 / (1 + np.exp(-quick_segmenter.logits(maps_of(ROOM), video.scores, ROOM).double().numpy()))
+    p = np.clip(np.concatenate([(1 - p).min(0, keepdims=True), p]), 1e-5, 1 - 1e-5)
+    odds = np.exp(p / (1 - p) - (p / (1 - p)).max(0))
+    np.testing.assert_allclose(video.probabilities.numpy(), odds / odds.sum(0), atol=1e-3)
+
+
+def test_the_first_frames_samples_are_those_of_the_augmentation(quick_segmenter):
+    """Its images and labels, and conv4_x of each, whatever the batches in which F sees them."""
+    frames, labels = moving_shapes(1, ROOM)
+    segmenter = quick_segmenter.changed(config=replace(FINDS, samples=3))
+    found = segmenter.first_frame(frames[0], labels[0], (4, 1))
+    images, masks = first_frame_samples(frames[0], labels[0], 3, (4, 1))
+    assert np.array_equal(found.images, images) and np.array_equal(found.labels.numpy(), masks)
+    assert found.size == (8, 11) and found.features.shape == (1, 3, 256, 88)
+    for k in range(3):
+        assert torch.allclose(found.features[0, k].view(256, 8, 11), segmenter.features(images[k][None])[3][0], atol=1e-3)
+
+
+@pytest.mark.parametrize(("count", "size", "chunks"), [
+    (10, (480, 854), [4, 4, 2]), (4, (480, 854), [4]), (5, (481, 854), [3, 2]), (40, (240, 427), [16, 16, 8]),
+    (2, (2160, 3840), [1, 1]),
+])
+def test_batches_hold_as_many_pixels_as_four_480p_frames(count, size, chunks):
+    images = np.broadcast_to(np.arange(count)[:, None, None, None], (count, *size, 3))
+    found = list(batches(images))
+    assert [len(b) for b in found] == chunks and np.concatenate([b[:, 0, 0, 0] for b in found]).tolist() == list(range(count))
+
+
+def test_each_object_has_a_seed_of_its_own_that_follows_from_the_videos(quick_segmenter, monkeypatch):
+    """D's start and the augmentation: by seed and id, so that neither order nor company matters."""
+    learned, sampled = [], []
+
+    class Asked(Means):
+        def learn(self, samples, seed):
+            learned.append(seed)
+            super().learn(samples, seed)
+
+    segmenter = quick_segmenter.changed(targets=Asked)
+    plain = segmenter.first_frame
+    monkeypatch.setattr(segmenter, "first_frame", lambda *args: sampled.append(args[2]) or plain(*args))
+    frames, labels = moving_shapes(2, ROOM, objects=2)
+    video = segmenter.start(frames[0], np.where(labels[0] == 1, 9, 0), 5)
+    video.step(frames[1], np.where(labels[1] == 2, 4, 0))
+    assert learned == [5 * 256 + 9, 5 * 256 + 4] and sampled == [(5, 9), (5, 4)]
+
+
+def test_seconds_are_kept_by_stage(quick_segmenter):
+    frames, labels = moving_shapes(3, ROOM)
+    video = quick_segmenter.changed(config=replace(FINDS, update_every=2)).start(frames[0], labels[0])
+    assert set(video.stopwatch.seconds()) == {"augmentation", "first-frame features", "first-frame optimisation"}
+    video.step(frames[1])
+    assert set(video.stopwatch.seconds()) >= {"features", "target model", "readout", "aggregation", "memory"}
+    assert "update" not in video.stopwatch.seconds()
+    video.step(frames[2])
+    assert all(s > 0 for s in video.stopwatch.seconds().values()) and "update" in video.stopwatch.seconds()
+
+
 @pytest.mark.parametrize(
     "frame,labels,words",
     [
@@ -146,6 +245,13 @@ def test_no_update_setting_leaves_the_model_alone(quick_segmenter):
 def test_bad_first_frames_are_refused(quick_segmenter, frame, labels, words):
     with pytest.raises(InputError, match=words):
         quick_segmenter.start(frame, labels)
+
+
+def test_a_frame_of_another_size_is_refused(quick_segmenter):
+    frames, labels = moving_shapes(1, ROOM)
+    video = quick_segmenter.start(frames[0], labels[0])
+    with pytest.raises(InputError, match=r"give uint8 RGB of shape \(128, 176, 3\)"):
+        video.step(frames[0][:-1])
 
 
 def test_one_and_two_threads_agree(segmenter):
@@ -287,45 +393,3 @@ def test_a_video_keeps_the_config_it_was_started_with(quick_segmenter):
     assert video.config is FINDS and other.start(frames[0], labels[0]).config.cg_update == 0
     video.step(frames[1])
     assert_remembered(video)
-
-
-class Means:
-    """The simplest other target model: how much nearer features are to the mean on the object than to the mean elsewhere."""
-
-    def __init__(self, config):
-        self.means, self.remembered, self.updates = [], [], 0
-
-    def learn(self, samples, seed):
-        inside = torch.nn.functional.interpolate(samples.labels[:1, None], size=samples.size, mode="area").flatten()
-        x = samples.features[0, 0]
-        self.means.append(torch.stack([(x * w).sum(1) / w.sum() for w in (inside, 1 - inside)]))
-
-    def scores(self, features):
-        far = [torch.stack([(features - m[:, None, None]).square().sum(0) for m in pair]) for pair in self.means]
-        return torch.stack([d[1] / d.sum(0) for d in far])
-
-    def remember(self, masks):
-        self.remembered.append(masks.shape)
-
-    def update(self):
-        self.updates += 1
-
-    def state(self):
-        return {"means": torch.stack(self.means)}
-
-    def load(self, state):
-        self.means = list(state["means"])
-
-
-def test_another_target_model_is_one_class(quick_segmenter):
-    """CONTRIBUTING's recipe: nothing else is needed for a video to be followed, taken up again, and updated."""
-    frames, labels = moving_shapes(10, ROOM, objects=2, absent={2: range(3)})
-    segmenter = Segmenter(quick_segmenter.backbone, readout=(30.0, -15.0), config=FINDS, device="cpu", targets=Means)
-    video, found = segmenter.start(frames[0], labels[0]), []
-    for t, frame in enumerate(frames[1:], 1):
-        restored = segmenter.restore(video.state())
-        given = np.where(labels[t] == 2, 2, 0) if t == 3 else None
-        found.append(video.step(frame, given).numpy())
-        assert torch.equal(restored.step(frame, given), video.labels)
-    assert_found(found, labels[1:])
-    assert video.targets.remembered == [(1, *ROOM)] * 2 + [(2, *ROOM)] * 7 and video.targets.updates == 1

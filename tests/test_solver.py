@@ -2,15 +2,13 @@
 
 from itertools import pairwise
 
-import pytest
+import numpy as np
 import torch
+from helpers import DOUBLE, Rosenbrock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vosedu.literal import first_order
 from vosedu.solver import conjugate_gradient, gauss_newton
-
-DOUBLE = torch.float64
 
 
 def system(seed, n, size):
@@ -49,17 +47,29 @@ def test_cg_energy_falls_in_every_iteration():
     assert len(energies) == 8 and all(y < x for x, y in pairwise(energies))
 
 
-class Rosenbrock:
-    """r = (1 - x, 10 (y - x²)): zero residual at (1, 1), so Gauss-Newton converges to it."""
+def test_cg_finds_the_least_of_the_krylov_space():
+    """After k iterations: the minimum of the quadratic among all combinations of b, A b, … A^(k-1) b, by QR and a solve."""
+    a, b = system(2, 2, 9)
+    a[1] *= 50
+    for count in (1, 2, 4):
+        found = conjugate_gradient(lambda p: (a @ p[..., None])[..., 0], b, count)
+        for n in range(2):
+            basis = [b[n]]
+            while len(basis) < count:
+                basis.append(a[n] @ basis[-1] / basis[-1].norm())
+            q, _ = torch.linalg.qr(torch.stack(basis, 1))
+            assert torch.allclose(found[n], q @ torch.linalg.solve(q.T @ a[n] @ q, q.T @ b[n]), rtol=1e-6, atol=1e-9)
 
-    def loss(self, w):
-        return (1 - w[:, 0]) ** 2 + 100 * (w[:, 1] - w[:, 0] ** 2) ** 2
 
-    def linearise(self, w):
-        x, y = w.unbind(1)
-        r = torch.stack([1 - x, 10 * (y - x * x)], 1)
-        j = torch.stack([torch.stack([-torch.ones_like(x), 0 * x], 1), torch.stack([-20 * x, 10 + 0 * x], 1)], 1)
-        return (j.mT @ r[..., None])[..., 0], lambda p: (j.mT @ (j @ p[..., None]))[..., 0]
+def test_cg_of_a_solved_row_stays_while_another_goes_on():
+    """Row 0 is solved by one iteration; twenty more leave it to the bit, and bring no NaN."""
+    a = torch.stack([3 * torch.eye(5, dtype=DOUBLE), system(3, 1, 5)[0][0]])
+    b = torch.ones(2, 5, dtype=DOUBLE)
+    seen = []
+    conjugate_gradient(lambda p: (a @ p[..., None])[..., 0], b, 20, lambda i, p, norm: seen.append((p.clone(), norm)))
+    assert torch.allclose(seen[0][0][0], b[0] / 3) and all(torch.equal(p[0], seen[0][0][0]) for p, _ in seen)
+    assert all(torch.isfinite(p).all() and torch.isfinite(norm).all() for p, norm in seen)
+    assert torch.allclose(seen[-1][0][1], torch.linalg.solve(a[1], b[1]))
 
 
 def test_gauss_newton_solves_a_nonlinear_problem():
@@ -71,18 +81,29 @@ def test_gauss_newton_solves_a_nonlinear_problem():
     assert torch.equal(seen[-1].w, found)
 
 
+def test_each_step_minimises_the_quadratic_model_where_it_stands():
+    """Two unknowns: two CG iterations solve the normal equations, one goes along the gradient to the model's least."""
+    w = torch.tensor([[-1.2, 1.0]], dtype=DOUBLE)
+    for count in (1, 2):
+        at, seen = w.clone(), []
+        found = gauss_newton(Rosenbrock(), w, [count] * 2, seen.append)
+        for step in range(2):
+            x, y = at[0].tolist()
+            j, r = np.array([[-1, 0], [-20 * x, 10]]), np.array([1 - x, 10 * (y - x * x)])
+            gradient = j.T @ r
+            along = -gradient * (gradient @ gradient) / (j @ gradient @ (j @ gradient))
+            at = at + torch.from_numpy(along if count == 1 else -np.linalg.solve(j.T @ j, gradient))
+            assert torch.allclose(seen[(step + 1) * count - 1].w, at)
+        assert torch.allclose(found, at) and torch.equal(w, torch.tensor([[-1.2, 1.0]], dtype=DOUBLE))
+
+
+def test_where_a_product_is_zero_nothing_is_moved():
+    """A = 0 has no minimum to go to, whatever the right-hand side: the answer is 0, not infinity."""
+    found = conjugate_gradient(torch.zeros_like, torch.tensor([[1.0, -2.0], [1e-30, 0.0]], dtype=DOUBLE), 3)
+    assert torch.equal(found, torch.zeros(2, 2, dtype=DOUBLE))
+
+
 def test_no_steps_changes_nothing():
     w = torch.randn(2, 2, dtype=DOUBLE)
     assert torch.equal(gauss_newton(Rosenbrock(), w, []), w)
     assert torch.equal(gauss_newton(Rosenbrock(), w, [0]), w)
-
-
-def test_first_order_descends_by_the_gradient_and_leaves_the_start():
-    start = torch.tensor([[0.5, 2.0]], dtype=DOUBLE)
-    losses, seconds = first_order(Rosenbrock(), start, torch.optim.SGD, 5, lr=1e-4)
-    assert torch.equal(start, torch.tensor([[0.5, 2.0]], dtype=DOUBLE))
-    assert len(losses) == len(seconds) == 6 and losses[0] == Rosenbrock().loss(start).item()
-    assert all(y < x for x, y in pairwise(losses)) and all(y > x for x, y in pairwise(seconds))
-    w = start.clone().requires_grad_(True)
-    Rosenbrock().loss(w).sum().backward()
-    assert losses[1] == pytest.approx(Rosenbrock().loss(start - 1e-4 * w.grad).item())

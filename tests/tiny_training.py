@@ -7,8 +7,9 @@ import numpy as np
 
 from vosedu.config import FAST
 from vosedu.segmenter import Segmenter
-from vosedu.training.clips import Shot
-from vosedu.training.offline import Recipe, Training
+from vosedu.training.offline import Training
+from vosedu.training.samples import Recipe
+from vosedu.training.shots import Shot
 
 TINY = replace(FAST, samples=2, channels=8, gn_steps=2, cg_later=3)
 
@@ -36,7 +37,24 @@ class Disks:
         return Shot(frame, mask)
 
 
-def training(out, steps=4, start=None, **kwargs):
-    recipe = Recipe(steps=steps, batch=2, height=64, **kwargs)
-    segmenter = Segmenter.from_pretrained(config=TINY, device="cpu")
-    return Training(segmenter, [(Disks(recipe.size), 1)], recipe, out, start), Disks(recipe.size)
+class Scripted:
+    """A random generator whose answers are known: `Scripted(normal=[...], uniform=[...])` gives them in turn.
+
+    `asked` has the arguments of every call, by the name of the method.
+    """
+
+    def __init__(self, **answers):
+        self.answers, self.asked = {name: list(values) for name, values in answers.items()}, {name: [] for name in answers}
+
+    def __getattr__(self, name):
+        def draw(*args):
+            self.asked[name].append(args)
+            return self.answers[name].pop(0)
+
+        return draw
+
+
+def training(out, steps=4, start=None, kind=Training, autocast=False, **recipe):
+    recipe = Recipe(steps=steps, batch=2, height=64, **recipe)
+    segmenter = Segmenter.from_pretrained(config=TINY, device="cpu", autocast=autocast)
+    return kind(segmenter, [(Disks(recipe.size), 1)], recipe, out, start), Disks(recipe.size)

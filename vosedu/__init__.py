@@ -28,11 +28,11 @@ Example:
     labels = [video.step(frame) for frame in clip.frames[1:]]
 """
 
-from .config import BEST, FAST, PAPER, Config
+from .config import BEST, FAST, PAPER, WHOLE, Config
 from .errors import InputError
-from .files.datasets import Clip, load_clip
+from .files.clip import Clip, load_clip
 from .pipeline import track
 from .segmenter import Segmenter, Video
 
 __version__ = "0.1.0"
-__all__ = ["BEST", "FAST", "PAPER", "Clip", "Config", "InputError", "Segmenter", "Video", "load_clip", "track"]
+__all__ = ["BEST", "FAST", "PAPER", "WHOLE", "Clip", "Config", "InputError", "Segmenter", "Video", "load_clip", "track"]

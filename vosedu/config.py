@@ -51,6 +51,9 @@ class Config:
                                "ours")
     first_share: float = _number(0.0, 0.0, 0.99, "least share of the memory's weight that first-frame samples keep; "
                                  "above 0 they are never evicted", "ours; the paper has 0")
+    window_share: float = _number(0.0, 0.0, 0.5, "an object is looked at through a window of which it covers this part; 0: the "
+                                  "whole frame always", "ours; the paper has 0")
+    window_zoom: float = _number(3.0, 1.0, 8.0, "greatest zoom of such a window", "ours")
     min_pixels: int = _number(10, 0, 100000, "an object with fewer predicted pixels is not learned from", "authors' code")
     aggregation: str = _choice("softmax", ("softmax", "min"), "background as the product of (1 - p), then a softmax over "
                                "log-odds; or the least (1 - p), then a softmax over odds", "3.4; min: authors' code")
@@ -79,18 +82,23 @@ PAPER = Config()
 """Ours, as the paper means it."""
 FAST = replace(PAPER, channels=32, update_every=16, gn_steps=4, cg_update=5)
 """Ours (fast), Section 3.5."""
-BEST = replace(
+WHOLE = replace(
     PAPER, conditioning="scale", start_scale=0.1, projection_decay=1000.0, filter_decay=1000.0, first_share=0.5
 )
-"""The default: what measured better than the paper's settings, each a named field (docs/presets.md)."""
-PRESETS = {"best": BEST, "paper": PAPER, "fast": FAST}
+"""The paper's method with the numbers that measured better, each a named field (docs/presets.md): what the notebooks show."""
+
+BEST = replace(WHOLE, window_share=0.06)
+"""The default: WHOLE, and a window that follows each target (`beyond.window`)."""
+
+PRESETS = {"best": BEST, "whole": WHOLE, "paper": PAPER, "fast": FAST}
 
 
 def describe() -> str:
-    """A table of every setting: name, the three presets' values, source, meaning."""
-    rows = [f"{'setting':<17}{'paper':>9}{'fast':>9}{'best':>9}  source, meaning"]
+    """A table of every setting: name, the presets' values, source, meaning."""
+    names = ("paper", "fast", "whole", "best")
+    rows = [f"{'setting':<17}" + "".join(f"{name:>9}" for name in names) + "  source, meaning"]
     for f in fields(Config):
-        values = "".join(f"{getattr(p, f.name)!s:>9}" for p in (PAPER, FAST, BEST))
+        values = "".join(f"{getattr(p, f.name)!s:>9}" for p in map(PRESETS.get, names))
         rows.append(f"{f.name:<17}{values}  {f.metadata['source']}: {f.metadata['help']}")
     return "\n".join(rows)
 

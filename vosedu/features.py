@@ -63,13 +63,6 @@ BACKBONES = {
     **{f"resnet{n}": Architecture(partial(get_model, f"resnet{n}", weights=None)) for n in (18, 34, 50, 101)},
 }
 
-RESNETS = tuple(name for name, kind in BACKBONES.items() if kind.source == "torchvision")  # SHIM
-
-
-def resnet(name: str) -> ResNet:  # SHIM
-    return BACKBONES[name].network()
-
-
 class Backbone(nn.Module):
     """Five maps of an image, by depth.
 

@@ -6,14 +6,11 @@ are the convolution kernels of the layers that are learned: (w1, w2), shaped (c,
 has a lambda for each.
 """
 
-import time
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from .solver import LeastSquares
 
 Weights = tuple[Tensor, ...]
 
@@ -99,27 +96,3 @@ def gauss_newton(w: Weights, iterations: list[int], *data) -> Weights:
             direction = add(residual, energy / previous, direction)
         w = add(w, torch.ones(()), step)
     return tuple(part.detach() for part in w)
-
-
-def first_order(
-    problem: LeastSquares, w: Tensor, optimiser: type[torch.optim.Optimizer], steps: int, **options
-) -> tuple[list[float], list[float]]:
-    """One of PyTorch's optimisers on a problem that `vosedu.solver` solves, for comparison.
-
-    Args:
-        problem: with `loss` and `linearise`, whose first result is half the gradient.
-        w: (1, P) start, left as it is.
-        options: the optimiser's, its learning rate among them.
-
-    Returns:
-        Losses before the first and behind each step, and the seconds spent until there, measuring the loss left out.
-    """
-    w = w.clone()
-    run, losses, seconds = optimiser([w], **options), [problem.loss(w).item()], [0.0]
-    for _ in range(steps):
-        began = time.perf_counter()
-        w.grad = 2 * problem.linearise(w)[0]
-        run.step()
-        seconds.append(seconds[-1] + time.perf_counter() - began)
-        losses.append(problem.loss(w).item())
-    return losses, seconds

@@ -130,7 +130,7 @@ def apply_filter(taps: Tensor, features: Tensor, size: tuple[int, int]) -> Tenso
 
 
 class WeightedSamples:
-    """The data term of eq. (2) as a function of one 3x3 filter an object: Σ_k γ_k ‖v_k · (y_k - U(F * x_k))‖².
+    """The data term of eq. (2) as a function of one 3x3 filter per object: Σ_k γ_k ‖v_k · (y_k - U(F * x_k))‖².
 
     Args:
         features: (N, K, C, P) flattened feature maps x_k.

@@ -20,7 +20,7 @@ class Memory:
     the rule of the paper applies. Nothing here waits for the device.
 
     Args:
-        projected: (N, K, c, P) first-frame samples behind the first layer of D.
+        projected: (N, K, c, P) first-frame samples after the first layer of D.
         normal: their normal forms.
         gamma: (N, K) their weights, summing to one.
         capacity: K_max, above K.
@@ -51,7 +51,7 @@ class Memory:
         self.filled = self.first
 
     def insert(self, projected: Tensor, normal: NormalForm, valid: Tensor) -> None:
-        """Add one sample an object, with gamma_i = gamma_(i-1) / (1 - eta), then normalise.
+        """Add one sample per object, with gamma_i = gamma_(i-1) / (1 - eta), then normalise.
 
         Args:
             projected: (N, c, P).

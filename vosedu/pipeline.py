@@ -13,7 +13,7 @@ from .errors import InputError
 from .files.films import OverlayWriter
 from .files.images import overlay, read_mask, write_mask
 from .files.threads import BackgroundWriter, prefetch
-from .segmenter import Engine, State
+from .protocols import Engine, State
 
 
 class Frames(Protocol):
@@ -22,8 +22,8 @@ class Frames(Protocol):
     size: tuple[int, int]
     """(H, W) of every frame."""
 
-    def frame_name(self, index: int) -> str:
-        """What the mask of frame `index` is called, without an ending."""
+    def names(self, count: int) -> list[str]:
+        """What the masks of the first `count` frames are called, without an ending."""
 
     def whole(self, start: int = 0) -> Iterator[tuple[str, np.ndarray]]:
         """Name and uint8 RGB (H, W, 3) of every frame from `start` on."""
@@ -61,8 +61,9 @@ def track(
     """
     for index, given in masks.items():
         if given.shape != source.size:
-            raise InputError(f"the mask of frame {source.frame_name(index)} is {given.shape[1]}x{given.shape[0]}, the frames "
-                             f"{source.size[1]}x{source.size[0]}: give a mask of the frames' size")
+            mask, frames = (f"{width}x{height}" for height, width in (given.shape, source.size))
+            raise InputError(f"the mask of frame {source.names(index + 1)[-1]} is {mask}, the frames {frames}: give a mask of "
+                             "the frames' size")
     start = min(masks) + (state.frame_index + 1 if state else 0)
     with out_of_memory(engine.working_size(source.size)), closing(prefetch(source.whole(start))) as frames:
         for index, (name, frame) in enumerate(frames, start):
@@ -83,7 +84,7 @@ def recorded(source: Frames, folder: Path, count: int) -> Iterator[Tracked]:
 
 def mask_files(folder: Path, source: Frames, count: int) -> list[Path]:
     """Where the masks of the first `count` frames are written."""
-    return [folder / f"{source.frame_name(index)}.png" for index in range(count)]
+    return [folder / f"{name}.png" for name in source.names(count)]
 
 
 def segment_video(

@@ -100,7 +100,7 @@ def double(x: Tensor, filters: Tensor) -> Tensor:
 
 
 class Output(nn.Module):
-    """From z^1 to logits at image resolution: two upsamplings with a convolution behind each."""
+    """From z^1 to logits at image resolution: two upsamplings, each with a convolution after it."""
 
     def __init__(self):
         super().__init__()

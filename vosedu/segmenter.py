@@ -6,7 +6,6 @@ A `Segmenter` is everything that stays the same from video to video; a `Video` i
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,71 +14,19 @@ from torch import Tensor, nn
 
 from .aggregation import answer, laid_over
 from .augmentation import first_frame_samples
+from .beyond.window import Windows
 from .config import BEST, Config
 from .cuda_graphs import Replayed
 from .device import Stopwatch, pick_device
 from .errors import InputError
 from .features import TARGET_DEPTH, Backbone, fold_batchnorm
-from .files.images import resized, to_size, working_size
+from .files.images import to_size, working_size
+from .protocols import Refiner, Targets
 from .target_model import FirstFrame, OnlineTargets
 from .weights import load_pretrained
 
 READOUT = (10.0, -5.0)
 """Scale and offset before the sigmoid where none were learned: a score of one half is the threshold."""
-
-
-class Targets(Protocol):
-    """A way to learn what is asked for: the target models of the objects of one video.
-
-    Made from a `Config` when the video starts. `target_model.OnlineTargets` is the paper's.
-    """
-
-    def learn(self, samples: FirstFrame, seed: int) -> None:
-        """One more object, from its first-frame samples."""
-
-    def scores(self, features: Tensor) -> Tensor:
-        """Score maps (N, h, w) of a frame's conv4_x features (C, h, w): about 1 on the object, 0 elsewhere."""
-
-    def remember(self, masks: Tensor) -> None:
-        """The answer for the frame that was scored last: (N, H, W) in {0, 1}, the objects learned since then included."""
-
-    def update(self) -> None:
-        """Learn from what is remembered; called every t_s-th frame."""
-
-    def state(self) -> dict[str, Tensor]:
-        """All that later frames depend on."""
-
-    def load(self, state: dict[str, Tensor]) -> None:
-        """Go on from `state()`."""
-
-
-class Refiner(Protocol):
-    """A network in R's place."""
-
-    def __call__(self, features: Sequence[Tensor], scores: Tensor, size: tuple[int, int]) -> Tensor:
-        """Five maps (1, C_d, h_d, w_d) of a frame and scores (N, h, w) -> logits (N, H, W), H and W as in `size`."""
-
-
-class State(Protocol):
-    """A video under way: what `Video` is, and whatever else is to be scored or shown beside it."""
-
-    ids: list[int]
-    """Permanent object ids, in the order in which they came."""
-    frame_index: int
-    """Frames stepped so far; 0 is the first frame."""
-
-    def step(self, frame: np.ndarray, new_labels: np.ndarray | None = None) -> Tensor:
-        """The next frame, uint8 RGB (H, W, 3) -> ids, uint8 (H, W); objects of `new_labels` (H, W) enter there."""
-
-
-class Engine(Protocol):
-    """What segments videos: a `Segmenter`, or a baseline."""
-
-    def working_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The (h, w) at which frames of `size` (H, W) are worked on."""
-
-    def start(self, frame: np.ndarray, labels: np.ndarray, seed: int = 0) -> State:
-        """The first frame, uint8 RGB (H, W, 3), and its ids (H, W) -> the state of its video."""
 
 
 class Segmenter:
@@ -206,26 +153,30 @@ class Segmenter:
 
         Its `labels`, `scores` and `probabilities` come with that step.
         """
-        state = {name: part.to(self.device) for name, part in state.items()}
+        windows = state["windows"]  # of double precision, which not every device has
+        state = {name: part.to(self.device) for name, part in state.items() if name != "windows"}
         video = Video(self, tuple(state["size"].tolist()), int(state["seed"]))
         video.ids, video.frame_index = state["ids"].tolist(), int(state["frame_index"])
+        video.windows.load(windows)
         video.targets.load({name.removeprefix("targets."): part for name, part in state.items() if name.startswith("targets.")})
         return video
 
     def first_frame(
-        self, frame: np.ndarray, mask: np.ndarray, seed: int | tuple[int, ...] = 0, watch: Stopwatch | None = None
+        self, frame: np.ndarray, mask: np.ndarray, count: int = 0, seed: int | tuple[int, ...] = 0,
+        watch: Stopwatch | None = None,
     ) -> FirstFrame:
         """M_0 of one object (Section 3.1): augmented copies of the frame, their masks and conv4_x features.
 
         Args:
             frame: uint8 RGB (H, W, 3), taken as it is.
             mask: (H, W), nonzero on the object.
+            count: of the samples; 0: as many as the config says.
             seed: of the augmentation.
             watch: adds up the seconds.
         """
         watch = watch or Stopwatch(self.device)
         watch.begin()
-        images, labels = first_frame_samples(frame, mask, self.config.samples, seed)
+        images, labels = first_frame_samples(frame, mask, count or self.config.samples, seed)
         watch.lap("augmentation")
         with torch.inference_mode():
             maps = [self.features(batch)[TARGET_DEPTH] for batch in batches(images)]
@@ -286,8 +237,9 @@ class Video:
         size, working_size: (H, W) of the frames that come, (h, w) at which they are worked on.
         config: the segmenter's when the video started.
         targets: D and M of all objects.
-        scores: (N, h / 16, w / 16) score maps of the last frame.
-        probabilities: (N + 1, h, w) after aggregation, the background first.
+        windows: where each object is looked for; the whole frame unless `config.window_share` is given.
+        seen: (N, h / 16, w / 16) score maps of the last frame, as they look through the windows.
+        probabilities: (N + 1, h, w) after aggregation, the background first; (N + 1, H, W) where there are windows.
         labels: uint8 (H, W), the last frame's answer, on the segmenter's device.
         stopwatch: seconds per stage.
     """
@@ -298,18 +250,16 @@ class Video:
         self.ids: list[int] = []
         self.frame_index = 0
         self.targets = segmenter.targets(self.config)
-        self.scores = self.probabilities = self.labels = None
+        self.windows = Windows(self.size, self.working_size, self.config.window_share, self.config.window_zoom)
+        self.seen = self.probabilities = self.labels = None
         self.stopwatch = Stopwatch(segmenter.device)
 
-    def _small(self, frame: np.ndarray) -> np.ndarray:
-        """The frame at the working size.
-
-        Raises:
-            InputError: it has another size or type than the video.
-        """
-        if frame.shape != (*self.size, 3) or frame.dtype != np.uint8:
-            raise InputError(f"a frame is {frame.dtype} {frame.shape}: give uint8 RGB of shape {(*self.size, 3)}")
-        return resized(frame, self.working_size)
+    @property
+    def scores(self) -> Tensor | None:
+        """(N, h / 16, w / 16) score maps of the last frame, over the whole of it; 0 outside an object's window."""
+        if self.seen is None or self.windows.whole:
+            return self.seen
+        return self.windows.spread(self.seen, tuple(self.seen.shape[1:]), 0.0)
 
     @torch.inference_mode()
     def add(self, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -320,29 +270,36 @@ class Video:
             labels: (H, W) integers; ids known already are ignored.
 
         Returns:
-            uint8 (h, w), the ids that were learned, at the working size.
+            uint8 (H, W), the ids that are new.
 
         Raises:
             InputError: shapes do not fit, or the first frame shows no object.
         """
-        small, labels = self._small(frame), np.asarray(labels)
+        self._check(frame)
+        labels = np.asarray(labels)
         if labels.shape != self.size:
             raise InputError(f"the mask is {labels.shape}, the frame {self.size}: give a mask of the frame's size")
-        fresh = np.where(np.isin(labels, self.ids), 0, labels)
-        if fresh.min() < 0 or fresh.max() > 255:
-            raise InputError(f"object ids run from {fresh.min()} to {fresh.max()}: use 1 to 255")
-        small_labels = to_size(fresh.astype(np.uint8), self.working_size)
-        new = [int(i) for i in np.unique(small_labels) if i]
-        if not new and not self.ids:
+        new = np.where(np.isin(labels, self.ids), 0, labels)
+        if new.min() < 0 or new.max() > 255:
+            raise InputError(f"object ids run from {new.min()} to {new.max()}: use 1 to 255")
+        new = new.astype(np.uint8)
+        for i in (int(i) for i in np.unique(new) if i):
+            if seen := self.windows.first(frame, new == i):
+                self.targets.learn(self._samples(seen, i), self.seed * 256 + i)
+                self.stopwatch.lap("first-frame optimisation")
+                self.ids.append(i)
+        if not self.ids:
             raise InputError("the mask shows no object: give at least one nonzero id")
-        for i in new:
-            samples = self.segmenter.first_frame(small, small_labels == i, (self.seed, i), self.stopwatch)
-            self.targets.learn(samples, self.seed * 256 + i)
-            self.stopwatch.lap("first-frame optimisation")
-            self.ids.append(i)
         before = torch.zeros(self.size, dtype=torch.uint8, device=self.segmenter.device) if self.labels is None else self.labels
-        self.labels = laid_over(before, fresh)
-        return small_labels
+        self.labels = laid_over(before, new)
+        return new
+
+    def _samples(self, seen: list[tuple[np.ndarray, np.ndarray]], object_id: int) -> FirstFrame:
+        """M_0 of an object: of what is seen of it through its window and, a quarter, in the whole frame."""
+        count, seed = self.config.samples, (self.seed, object_id)
+        parts = [count] if len(seen) == 1 else [count - count // 4, count // 4]
+        found = [self.segmenter.first_frame(*view, n, seed, self.stopwatch) for view, n in zip(seen, parts, strict=True) if n]
+        return found[0] if len(found) == 1 else FirstFrame.joined(found)
 
     @torch.inference_mode()
     def step(self, frame: np.ndarray, new_labels: np.ndarray | None = None) -> Tensor:
@@ -359,33 +316,53 @@ class Video:
         Raises:
             InputError: the frame has another size or type.
         """
-        small, config, watch = self._small(frame), self.config, self.stopwatch
+        self._check(frame)
+        watch, windows = self.stopwatch, self.windows
         self.frame_index += 1
         watch.begin()
-        features = self.segmenter.features(small[None])
+        features = [self.segmenter.features(view[None]) for view in windows.look(frame)]
         watch.lap("features")
-        self.scores = self.targets.scores(features[TARGET_DEPTH][0])
+        maps = [x[TARGET_DEPTH][0] for x in features]
+        self.seen = self.targets.scores(maps[0] if len(maps) == 1 else torch.stack([maps[view] for view in windows.owner]))
         watch.lap("target model")
-        logits = self.segmenter.logits(features, self.scores, self.working_size)
+        logits = self._logits(features)
         watch.lap("refinement" if self.segmenter.refinement else "readout")
-        self.probabilities, labels, self.labels = answer(logits, self.ids, self.size, config.aggregation)
+        logits = logits if windows.whole else windows.spread(logits, self.size)
+        self.probabilities, small, self.labels = answer(logits, self.ids, self.size, self.config.aggregation)
         watch.lap("aggregation")
         if new_labels is not None:
-            labels = laid_over(labels, self.add(frame, new_labels))
+            small = laid_over(small, to_size(self.add(frame, new_labels), tuple(small.shape)))
             watch.begin()
-        if config.cg_update > 0:
+        if self.config.cg_update > 0:
             # one comparison per object: a tensor of ids would make the host wait for the GPU
-            self.targets.remember(torch.stack([labels == i for i in self.ids]).float())
+            masks = torch.stack([small == i for i in self.ids]).float()
+            self.targets.remember(masks if windows.whole else windows.through(masks))
             watch.lap("memory")
-            if self.frame_index % config.update_every == 0:
+            if self.frame_index % self.config.update_every == 0:
                 self.targets.update()
                 watch.lap("update")
+        windows.follow(self.labels, self.ids, self.config.min_pixels)
         return self.labels
+
+    def _logits(self, features: list[tuple[Tensor, ...]]) -> Tensor:
+        """R, or the readout of D alone, in every view of a frame: (N, h, w), each object in its own view."""
+        parts, order = [], []
+        for view, maps in enumerate(features):
+            members = [n for n, owner in enumerate(self.windows.owner) if owner == view]
+            scores = self.seen if len(features) == 1 else self.seen[members]
+            parts.append(self.segmenter.logits(maps, scores, self.working_size))
+            order += members
+        return parts[0] if len(parts) == 1 else torch.cat(parts)[[order.index(n) for n in range(len(order))]]
+
+    def _check(self, frame: np.ndarray) -> None:
+        """Raise an InputError where the frame has another size or type than the video."""
+        if frame.shape != (*self.size, 3) or frame.dtype != np.uint8:
+            raise InputError(f"a frame is {frame.dtype} {frame.shape}: give uint8 RGB of shape {(*self.size, 3)}")
 
     def state(self) -> dict[str, Tensor]:
         """All that later steps depend on besides the segmenter, copied to the CPU; `Segmenter.restore` takes it."""
         numbers = {"size": self.size, "seed": self.seed, "ids": self.ids, "frame_index": self.frame_index}
-        parts = {name: torch.tensor(value) for name, value in numbers.items()}
+        parts = {name: torch.tensor(value) for name, value in numbers.items()} | {"windows": self.windows.state()}
         parts |= {f"targets.{name}": part for name, part in self.targets.state().items()}
         return {name: part.to("cpu", copy=True).contiguous() for name, part in parts.items()}
 

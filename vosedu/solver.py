@@ -1,7 +1,7 @@
 """Gauss-Newton with conjugate gradient (Section 3.1, eq. 3).
 
 The solver knows no network. It sees a least-squares problem through four functions, batched over N independent
-unknowns (one row an object), and never asks for a number on the host: on a GPU a whole solve is queued without waiting.
+unknowns (one row per object), and never asks for a number on the host: on a GPU a whole solve is queued without waiting.
 """
 
 from collections.abc import Callable

@@ -3,7 +3,7 @@
 Shapes: N objects, K samples, C features, c channels after the first layer, h x w scores, P = h·w positions, nine filter taps.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -60,7 +60,7 @@ def conditioning(features: Tensor, kind: str, shrinkage: float = 0.1) -> Conditi
 
 
 class FirstFrameProblem:
-    """Eq. (2) in both layers: unknowns w1 (c, C) then w2 (9, c), flattened, one row an object.
+    """Eq. (2) in both layers: unknowns w1 (c, C) then w2 (9, c), flattened, one row per object.
 
     The regularisation's residual is sqrt(lambda_j) w_j, as eq. (2) has it.
     """
@@ -201,7 +201,7 @@ def update(model: TargetModel, projected: Tensor, normal: NormalForm, gamma: Ten
     """Re-learn w2 on the memory with w1 fixed (Section 3.4): CG from the present w2.
 
     Args:
-        projected: (N, K, c, P) memory samples behind the first layer.
+        projected: (N, K, c, P) memory samples after the first layer.
         normal: their normal forms.
         gamma: (N, K).
     """
@@ -222,6 +222,12 @@ class FirstFrame(NamedTuple):
     size: tuple[int, int]
     """(h, w)."""
 
+    @classmethod
+    def joined(cls, parts: "Sequence[FirstFrame]") -> "FirstFrame":
+        """The samples of several, the first one's frame first; all have one size."""
+        images = np.concatenate([part.images for part in parts])
+        return cls(images, torch.cat([p.labels for p in parts]), torch.cat([p.features for p in parts], dim=1), parts[0].size)
+
     def normal(self, config: Config) -> NormalForm:
         """Their losses as quadratics of the score maps, (1, K) in front."""
         return weighted_normal_form(
@@ -232,7 +238,7 @@ class FirstFrame(NamedTuple):
 class OnlineTargets:
     """D and M of the objects of one video: what Algorithm 1 learns, keeps and updates (Sections 3.1 and 3.4).
 
-    Position n of every batch is the n-th object that was learned. It is the usual `segmenter.Targets`.
+    Position n of every batch is the n-th object that was learned. It is the usual `protocols.Targets`.
 
     Attributes:
         model: D of all objects.
@@ -259,8 +265,11 @@ class OnlineTargets:
             self.memory.append(memory)
 
     def scores(self, features: Tensor) -> Tensor:
-        """Score maps (N, h, w) of a frame's conv4_x features (C, h, w)."""
-        self._projected = self.model.project(features)
+        """Score maps (N, h, w) of a frame's conv4_x features: (C, h, w), or (N, C, h, w) where each object has its own."""
+        if features.dim() == 3:
+            self._projected = self.model.project(features)
+        else:
+            self._projected = self.model.project(features.flatten(2)[:, None])[:, 0].unflatten(2, features.shape[-2:])
         return self.model.scores(self._projected)
 
     def remember(self, masks: Tensor) -> None:

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -16,7 +15,6 @@ from torchvision.models import get_model_weights
 
 from .errors import InputError
 from .features import Backbone, architecture, build_backbone
-from .files.whole import write_bytes
 from .refinement import Refinement
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "weights" / "compact.safetensors"
@@ -181,24 +179,3 @@ def _torchvision_weights(name: str) -> State:
 def _shape_error(error: RuntimeError) -> str:
     lines = [line.strip() for line in str(error).split("\n") if "size mismatch" in line]
     return lines[0][:160] if lines else _first_line(error)
-
-
-def save(
-    path: Path, backbone: str, parts: dict[str, torch.nn.Module], readout: tuple[float, float] | None = None, **notes: str
-) -> None:
-    """Write a weights file, float16, whole or not at all.
-
-    Args:
-        path: .safetensors.
-        backbone: its name; the file is refused with another.
-        parts: networks by what `load_pretrained` looks for: "backbone" (its body), "refinement"; or "base".
-        readout: of D alone.
-        notes: further metadata.
-    """
-    state = {f"{name}.{key}": value for name, module in parts.items() for key, value in module.state_dict().items()}
-    state = {key: (v.half() if v.is_floating_point() else v).cpu().contiguous() for key, v in state.items()}
-    metadata = {"backbone": backbone, **notes}
-    if readout is not None:
-        metadata["readout"] = json.dumps(list(readout))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, safetensors.torch.save(state, metadata))

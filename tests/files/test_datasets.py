@@ -9,7 +9,8 @@ from PIL import Image
 
 from vosedu.errors import InputError
 from vosedu.files import datasets
-from vosedu.files.datasets import AnnotatedVideo, Clip, load_clip
+from vosedu.files.clip import Clip, load_clip
+from vosedu.files.datasets import AnnotatedVideo
 from vosedu.files.images import write_mask
 from vosedu.files.layouts import Layout
 

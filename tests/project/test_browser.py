@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    """A browser page, and JupyterLab on loopback behind `page.lab`, serving copies of the notebooks in `page.root`.
+    """A browser page, and JupyterLab on loopback at `page.lab`, serving copies of the notebooks in `page.root`.
 
     What scripts of the page throw is collected in `page.thrown`.
     """
@@ -81,7 +81,7 @@ def run_all(page, name):
         if f"[{count}]:" in prompts and page.get_by_text("| Idle").count():
             break
         if page.locator("[data-mime-type='application/vnd.jupyter.error']").count():
-            break  # no cell behind it is run; what it says is in the file
+            break  # no cell after it is run; what it says is in the file
     else:
         pytest.fail(f"{name} did not come to its end; prompts: {prompts}")
     ran = saved(page, name)

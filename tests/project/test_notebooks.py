@@ -1,7 +1,10 @@
 """The suite's own rules: exercises come as stubs, solutions are beside them, and every notebook reads without a kernel."""
 
+import ast
 import json
+import pkgutil
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -54,14 +57,14 @@ def test_begins_and_ends_as_all_do(path):
     assert re.search(r"\*\*Before you start:\*\*.*\*\*Time:\*\* \d+ minutes to read, .* to do; .*(two CPU cores|CPU)", head)
     assert "**Paper:** Robinson et al. 2019, " in head and "**Back:**" in head
     assert ("**Next:**" in head) == (path != NOTEBOOKS[-1])
-    assert "".join(second["source"]) == "from vosedu.widgets import setup\n\ndevice = setup(seed=0)"
+    assert "".join(second["source"]) == "from vosedu.teaching.widget import setup\n\ndevice = setup(seed=0)"
     assert re.search(r"^\| idea \| .* \| function \|$", end, re.M)
     assert all(part in end for part in ("**Quiz.** (1)", "(3)", "**Pitfalls.**", "**References.**", "arXiv:1904.08630"))
 
 
 @every_notebook
 def test_every_figure_has_a_caption_and_alternative_text(path):
-    """A caption is the first text behind a figure. The other is the cell's metadata `alt`: `nbconvert --template classic`
+    """A caption is the first text after a figure. The other is the cell's metadata `alt`: `nbconvert --template classic`
     puts it into the page; JupyterLab and the default template have no place for it."""
     sequence = json.loads(path.read_text(encoding="utf-8"))["cells"]
     numbers = []
@@ -69,9 +72,9 @@ def test_every_figure_has_a_caption_and_alternative_text(path):
         if "image/png" not in shown(cell):
             continue
         assert len(cell["metadata"].get("alt", "")) >= 20, f"cell {place}"
-        behind = next("".join(c["source"]) for c in sequence[place:] if c["cell_type"] == "markdown")
-        caption = re.match(r"\*(Figure (\d+)\. .{30,})", behind, re.S)
-        assert caption, f"no caption behind cell {place}: {behind[:50]}"
+        text = next("".join(c["source"]) for c in sequence[place:] if c["cell_type"] == "markdown")
+        caption = re.match(r"\*(Figure (\d+)\. .{30,})", text, re.S)
+        assert caption, f"no caption after cell {place}: {text[:50]}"
         numbers.append(int(caption[2]))
     assert sorted(set(numbers)) == list(range(1, len(set(numbers)) + 1)) and numbers == sorted(numbers)
 
@@ -127,9 +130,117 @@ def test_stubs_fail_their_checks(path, capsys):
         capsys.readouterr()
         exec(source, scope)
         assert "still to be written" in capsys.readouterr().out
+    assert len(solution_functions(path)) == len(stubs), "one solution per stub"
+
+
+def solution_functions(path):
+    """Name -> source of the solutions to a notebook's exercises, in order; none where it has no exercises."""
     solutions = path.parent / "solutions" / path.name
-    solved = "\n".join("".join(c["source"]) for c in cells(solutions, "code"))
-    assert solved.count("assert exercises.") == len(stubs)
-    questions = re.search(r"\*\*Quiz\.\*\*(.*)", "".join(cells(path, "markdown")[-1]["source"]))[1]
-    answers = "".join(cells(solutions, "markdown")[-1]["source"])
-    assert len(set(re.findall(r"\(\d\)", questions))) == len(re.findall(r"^\d\. .{8,}", answers, re.M)) >= 3
+    if not solutions.exists():
+        return {}
+    sources = ["".join(c["source"]) for c in cells(solutions, "code")]
+    assert all("assert exercises." in source for source in sources), "each solution is checked where it stands"
+    found = [node for source in sources for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    return {node.name: ast.unparse(node) for node in found}
+
+
+@every_notebook
+def test_each_quiz_question_has_a_folded_answer(path):
+    end = "".join(cells(path, "markdown")[-1]["source"])
+    folded = r"\*\*Quiz\.\*\*(.*)\n\n<details><summary>Answers</summary>\n\n(.*?)\n\n</details>"
+    questions, answers = re.search(folded, end, re.S).groups()
+    numbers = list(dict.fromkeys(re.findall(r"\((\d)\) ", questions)))  # a question may name an equation
+    assert len(numbers) >= 3 and numbers == re.findall(r"^(\d)\. .{8,}", answers, re.M)
+
+
+SAME = {"square": "Pow", "append": "cat", "concatenate": "cat"}
+"""Calls that do what another call or operator does."""
+PLAIN = {"item", "float", "int", "clone", "cpu", "numpy", "tensor", "array", "to", "range", "len", "zip"}
+"""Calls that compute nothing."""
+
+
+def operations(tree):
+    """How often each operator and function is used in a syntax tree, whatever the variables are called."""
+    found = Counter()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.BinOp, ast.AugAssign)):
+            found[type(node.op).__name__] += 1
+        elif isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            found.update({SAME.get(name, name)} - PLAIN)
+    return found
+
+
+def pieces(source):
+    """The operations of every expression and of every run of neighbouring statements of a cell."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.expr):
+            yield operations(node)
+        body = getattr(node, "body", None)  # of a lambda or a conditional expression it is an expression
+        counts = [operations(statement) for statement in body] if isinstance(body, list) else []
+        for first in range(len(counts)):
+            total = Counter()
+            for count in counts[first:]:
+                total += count
+                yield total
+
+
+def likeness(source, solution):
+    """From 0 to 1: the share of operations that a cell's likest piece and a solution have in common."""
+    wanted = operations(ast.parse(solution))
+    return max((sum((found & wanted).values()) / sum((found | wanted).values()) for found in pieces(source)), default=0.0)
+
+
+def test_no_cell_shows_an_answer():
+    """No notebook computes, before or after a stub, what an exercise of any notebook asks for."""
+    solutions = {name: text for path in NOTEBOOKS for name, text in solution_functions(path).items()}
+    assert len(solutions) == 18
+    for path in NOTEBOOKS:
+        for place, cell in enumerate(cells(path, "code")):
+            for name, solution in solutions.items():
+                assert likeness("".join(cell["source"]), solution) <= 0.82, f"{path.name}: code cell {place} shows {name}"
+
+
+@pytest.mark.parametrize("source, solution", [
+    ("share = {n: ((v**2 * y0).sum() / (v**2).sum()).item() for n, v in rules.items()}",
+     "def loss_share(v, labels):\n    return (v.square() * labels).sum() / v.square().sum()"),
+    ("def jaccard(a, b):\n    return (a & b).sum() / (a | b).sum()",
+     "def jaccard(p, y):\n    union = (p | y).sum()\n    return (p & y).sum() / union if union else 1.0"),
+    ("x = 1\nfor t in y:\n    u = (t | x).sum()\n    j = (t & x).sum() / u\n    print(j, x * 2)",
+     "def jaccard(p, y):\n    union = (p | y).sum()\n    return (p & y).sum() / union if union else 1.0"),
+], ids=["inside a statement", "a function", "in a loop"])
+def test_an_answer_is_known_again_under_other_names(source, solution):
+    assert likeness(source, solution) > 0.82
+    assert likeness("for a in b:\n    c = a * 2 + 1\n    print(c / b.sum())", solution) < 0.5
+
+
+@every_notebook
+def test_every_name_in_the_texts_exists(path):
+    """Names of the package, and in the summary's last column also names without the module, which the one before has."""
+    for cell in cells(path, "markdown"):
+        for name in re.findall(r"`(vosedu\.[\w.]+)`", "".join(cell["source"])):
+            pkgutil.resolve_name(name)
+    table = "".join(cells(path, "markdown")[-1]["source"]).split("| function |\n", 1)[1].split("\n\n")[0]
+    module, seen = "", 0
+    for name in re.findall(r"`([\w.]+)`", "".join(line.rsplit("|", 2)[1] for line in table.splitlines()[1:])):
+        full = name if name.startswith("vosedu.") else f"{module}.{name}"
+        module, seen = full.rpartition(".")[0], seen + 1
+        pkgutil.resolve_name(full)
+    assert seen >= 3
+
+
+@every_notebook
+def test_outputs_name_no_folder_of_the_machine_that_ran_them(path):
+    for cell in cells(path, "code"):
+        for output in cell["outputs"]:
+            text = "".join(output.get("text", ())) + "".join(output.get("data", {}).get("text/plain", ()))
+            assert not re.search(r"(?<![\w.])(/(home|root|tmp|work|Users|var)/|[A-Z]:\\)", text), text[:200]
+
+
+@every_notebook
+def test_a_notebook_that_uses_a_preset_says_what_it_is(path):
+    """The notebooks teach the paper's whole frame: `WHOLE`. BEST, the default, is for section 5 of 06 alone."""
+    code = "\n".join("".join(c["source"]) for c in cells(path, "code"))
+    text = "\n".join("".join(c["source"]) for c in cells(path, "markdown"))
+    assert ("BEST" in code) == path.stem.startswith("06")
+    assert "WHOLE" not in code or "a window that follows" in text

@@ -15,8 +15,9 @@ from vosedu.files import datasets
 from vosedu.files.frames import FrameSource
 from vosedu.files.images import to_size
 from vosedu.segmenter import Segmenter
-from vosedu.training import baselines
-from vosedu.training.offline import Recipe, train
+from vosedu.training import baselines, checkpoints
+from vosedu.training.offline import train
+from vosedu.training.samples import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def trained(tmp_path_factory):
     run = baselines.BaseTraining(segmenter, [(disks, 1)], recipe, out)
     rows = []
     net = train(run, disks, every=20, on_checkpoint=lambda run: rows.append(run.validate(disks, 1)))
-    weights.save(out / "base.safetensors", "compact", {"base": net})
+    checkpoints.save_weights(out / "base.safetensors", "compact", {"base": net})
     return segmenter, out / "base.safetensors", rows
 
 
@@ -68,6 +69,46 @@ def test_fine_tuning_fits_the_first_frame(trained, monkeypatch):
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
 
 
+def test_fine_tuning_pairs_each_sample_with_its_label_and_the_first_frame(trained, monkeypatch):
+    """Every step: four samples, each with its own label, the frame's map and mask as reference; all used equally often."""
+    segmenter, path, _ = trained
+    net = baselines.load_base_net(path, segmenter.backbone.channels)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (5, 64, 96, 3), dtype=np.uint8)
+    labels = np.zeros((5, 64, 96), np.uint8)
+    for k in range(5):
+        labels[k, : 8 + 9 * k, 20:50] = 1
+    asked = []
+
+    def samples(frame, mask, count, seed):
+        asked.append((count, seed))
+        assert np.array_equal(frame, images[0]) and np.array_equal(mask, labels[0])
+        return images, labels
+
+    inputs, targets = [], []
+    forward, entropy = baselines.BaseNet.forward, torch.nn.functional.binary_cross_entropy_with_logits
+    monkeypatch.setattr(baselines, "first_frame_samples", samples)
+    monkeypatch.setattr(baselines, "FINE_TUNE_STEPS", 5)
+    monkeypatch.setattr(baselines.BaseNet, "forward", lambda net, *args: (inputs.append(args), forward(net, *args))[1])
+    monkeypatch.setattr(baselines.F, "binary_cross_entropy_with_logits", lambda x, y: (targets.append(y), entropy(x, y))[1])
+    video = baselines.BaseSegmenter(segmenter, net, fine_tune=True).start(images[0], labels[0] * 7, seed=3)
+    assert asked == [(segmenter.config.samples, (3, 7))] and len(inputs) == len(targets) == 5
+    known = [segmenter.features(image[None]) for image in images]
+    used = []
+    for (features, reference, masks, size), target in zip(inputs, targets, strict=True):
+        assert size == (64, 96) and reference.shape[0] == masks.shape[0] == target.shape[0] == 4
+        for b in range(4):
+            k = int(np.argmin([(features[3][b] - maps[3][0]).abs().max().item() for maps in known]))
+            for found, maps in zip(features, known[k], strict=True):
+                torch.testing.assert_close(found[b], maps[0], atol=1e-3, rtol=1e-3)
+            assert np.array_equal(target[b].numpy(), labels[k]) and np.array_equal(masks[b].numpy(), labels[0])
+            torch.testing.assert_close(reference[b], known[0][3][0], atol=1e-3, rtol=1e-3)
+            used.append(k)
+    assert sorted(used) == sorted([*range(5)] * 4)
+    moved = [(p - q).abs().max().item() for p, q in zip(video._targets[0][0].parameters(), net.parameters(), strict=True)]
+    assert 2e-4 < max(moved) < 6e-4, "five steps of Adam of 1e-4 each"
+
+
 def test_the_bundled_net_finds_a_target(segmenter):
     scene = datasets.scene("tumble")
     frames = [frame for _, frame in islice(FrameSource(scene.frames, 240), 10)]
@@ -78,6 +119,6 @@ def test_the_bundled_net_finds_a_target(segmenter):
 
 
 def test_another_file_is_refused(tmp_path):
-    weights.save(tmp_path / "r.safetensors", "compact", {"refinement": torch.nn.Linear(2, 2)})
+    checkpoints.save_weights(tmp_path / "r.safetensors", "compact", {"refinement": torch.nn.Linear(2, 2)})
     with pytest.raises(InputError, match="base net lacks"):
         baselines.load_base_net(tmp_path / "r.safetensors", (64, 64, 128, 256, 256))

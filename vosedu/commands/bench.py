@@ -129,12 +129,12 @@ def table(result: dict) -> str:
               f"{1000 * o['writing']:.0f} ms, each alone; all together as `segment` runs them {1000 * o['together']:.0f} ms"]
     lines.append("- Host memory of one long video: " + ", ".join(
         f"{row['host'] / 1e6:.0f} MB at frame {index}" for index, row in result["long video"].items()))
-    columns = ["preset, size, objects", "frames per second", "ms", *STAGES, "all but F and R", "MB an object"]
+    columns = ["preset, size, objects", "frames per second", "ms", *STAGES, "all but F and R", "MB per object"]
     lines += ["", f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
     for name, row in result["frames"].items():
         ms = " | ".join(f"{1000 * row['stages'][k]:.1f}" for k in STAGES)
         lines.append(f"| {name} | {row['frames per second']:.2f} | {1000 * row['seconds']:.0f} | {ms} | "
-                     f"{100 * row['share of all but F and R']:.1f} % | {row['bytes an object'] / 1e6:.1f} |")
+                     f"{100 * row['share of all but F and R']:.1f} % | {row['bytes per object'] / 1e6:.1f} |")
     return "\n".join(lines)
 
 
@@ -153,8 +153,8 @@ def draw(result: dict, path: Path) -> None:
         alone = {s: row for (p, s, n), row in rows.items() if (p, n) == (preset, "1")}
         points = [(math.prod(SIZES[s]) / 1e6, 1000 * row["seconds"]) for s, row in alone.items()]
         pixels.plot(*zip(*points, strict=True), line, marker="o", label=preset.upper())
-    objects.set(xlabel="objects", ylabel="ms a frame", yscale="log", title="Objects share F, not R")
-    pixels.set(xlabel="megapixels of a frame", ylabel="ms a frame, one object", title="Linear in the pixels", ylim=0)
+    objects.set(xlabel="objects", ylabel="ms per frame", yscale="log", title="Objects share F, not R")
+    pixels.set(xlabel="megapixels per frame", ylabel="ms per frame, one object", title="Linear in the pixels", ylim=0)
     counts = [int(k) for k in result["samples"]]
     for who, label in (("engine", "low resolution, one filter"), ("usual", "eqs. 1 to 4 as written")):
         samples.plot(counts, [row[who] for row in result["samples"].values()], marker="o", label=label)

@@ -19,6 +19,7 @@ from ..files.threads import BackgroundWriter
 from ..files.whole import write_bytes
 from ..pipeline import Frames, mask_files
 from ..segmenter import Segmenter, Video
+from .record import STATE
 
 
 class Checkpoint:
@@ -31,13 +32,14 @@ class Checkpoint:
     Attributes:
         seconds: spent on the frames up to the last checkpoint, by this process and those before it.
         stages: likewise by stage.
+        due: when the next one is, on `time.monotonic`'s clock.
     """
 
     def __init__(self, out: Path, every: float = 10.0):
-        self.path, self.every = out / "checkpoint.safetensors", every
+        self.path, self.every = out / STATE, every
         self.seconds, self.stages = 0.0, {}
-        self._began = self._due = time.monotonic()
-        self._due += every
+        self._began = time.monotonic()
+        self.due = self._began + every
 
     def load(self, segmenter: Segmenter, source: Frames) -> Video | None:
         """The video as it was, or None where there is no usable checkpoint or a mask before it is gone."""
@@ -55,19 +57,17 @@ class Checkpoint:
         except (OSError, SafetensorError, KeyError, IndexError, TypeError, ValueError, RuntimeError):
             return None  # absent or damaged: the run begins again, and the same masks come out
 
-    def after(self, video: Video, writer: BackgroundWriter, now: bool = False) -> None:
-        """Queue a checkpoint behind the masks that are queued already, if it is time."""
-        if not now and time.monotonic() < self._due:
-            return
+    def write(self, video: Video, writer: BackgroundWriter) -> None:
+        """Queue a checkpoint after the masks that are queued already."""
         notes = {"seconds": self.elapsed(), "stages": self.spent(video)}
         writer.submit(self._write, video.state(), notes)
-        self._due = float("inf")  # until it is written: a slow disk must not queue a second
+        self.due = float("inf")  # until it is written: a slow disk must not queue a second
 
     def _write(self, state: dict, notes: dict) -> None:
         began = time.monotonic()
         write_bytes(self.path, safetensors.torch.save(state, {"notes": json.dumps(notes)}))
         took = time.monotonic() - began
-        self._due = time.monotonic() + max(self.every, 20 * took if self.every else 0)
+        self.due = time.monotonic() + max(self.every, 20 * took if self.every else 0)
 
     def elapsed(self) -> float:
         """Seconds of all processes that worked on this run."""

@@ -10,7 +10,8 @@ from ..errors import InputError
 from ..features import fold_batchnorm
 from ..files.whole import make_folder
 from ..training import distillation
-from ..weights import load_pretrained, save
+from ..training.checkpoints import save_weights
+from ..weights import load_pretrained
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +35,6 @@ def run(args: argparse.Namespace) -> int:
             fold_batchnorm(teacher), args.images, make_folder(args.out), args.steps, seed=args.seed, bar=bar
         )
     path = args.out / "compact.safetensors"
-    save(path, "compact", {"backbone": student.body}, recipe=f"vosedu distill, {args.steps} steps, seed {args.seed}")
+    save_weights(path, "compact", {"backbone": student.body}, recipe=f"vosedu distill, {args.steps} steps, seed {args.seed}")
     print(f"{path}: use it with --weights; losses in {args.out / 'distillation.csv'}")
     return 0

@@ -18,7 +18,7 @@ from ..segmenter import Segmenter
 def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     """Add them to a command: preset, backbone, weights, device, seed, and one for every field of `Config`."""
     group = parser.add_argument_group("engine")
-    group.add_argument("--preset", default="best", help="best (default), paper or fast; see `vosedu settings`")
+    group.add_argument("--preset", default="best", help="best (default), whole, paper or fast; see `vosedu settings`")
     group.add_argument("--backbone", default="compact", help=", ".join(BACKBONES) + " (default compact, bundled)")
     group.add_argument("--weights", type=Path, action="append", default=[], metavar="FILE",
                        help="backbone or refinement weights (.safetensors, .pt, .pth); may be given twice")

@@ -8,9 +8,10 @@ from ..errors import InputError
 from ..files.frames import FrameSource
 from ..files.whole import digest, read_json, sweep, write_json
 from ..pipeline import mask_files
-from .checkpoint import Checkpoint
 
 NAME = "run.json"
+STATE = "checkpoint.safetensors"
+"""Beside it while the run is under way: see `checkpoint`."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Run:
                 raise InputError(f"{out} holds masks of a run with {name} {had.get(name)}, and this run has {has.get(name)}: "
                                  "choose another --out, or delete that folder")
         if before.complete(out, source):
-            Checkpoint(out).path.unlink(missing_ok=True)  # killed before it could do this itself
+            (out / STATE).unlink(missing_ok=True)  # killed before it could do this itself
         elif before.finished:
             before = replace(before, finished=False)
             before.write(path)

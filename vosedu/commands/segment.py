@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -161,8 +162,8 @@ class Job:
                 if self.sheet and last.index % every == 0 and len(pictures) < 8:
                     small = segmenter.working_size(source.size)
                     pictures.append(overlay(resized(last.frame, small), to_size(last.labels, small)))
-                if last.state:
-                    checkpoint.after(last.state, writer, now=stop.is_set())
+                if last.state and (stop.is_set() or time.monotonic() >= checkpoint.due):
+                    checkpoint.write(last.state, writer)
                 bar.update(last.index + 1 - bar.n)
                 if stop.is_set():
                     raise KeyboardInterrupt
@@ -180,9 +181,9 @@ class Job:
                drawing: OverlayWriter | None, checkpoint: Checkpoint) -> Iterator[Tracked]:
         """The frames still to be segmented; before them, where pictures are asked for, those that were segmented before."""
         state = None if begun.finished else checkpoint.load(segmenter, source)
-        behind = begun.frames if begun.finished else state.frame_index + 1 if state else 0
+        before = begun.frames if begun.finished else state.frame_index + 1 if state else 0
         if self.overlay or self.sheet:
-            for shown in recorded(source, self.out, behind):
+            for shown in recorded(source, self.out, before):
                 if drawing:
                     writer.submit(drawing.add, overlay(shown.frame, shown.labels))
                 yield shown

@@ -15,7 +15,8 @@ from ..evaluation import metrics
 from ..evaluation.scoring import claim, resumable_sequence
 from ..files import datasets
 from ..files.whole import digest, make_folder, write_json
-from ..segmenter import Engine, Segmenter
+from ..protocols import Engine
+from ..segmenter import Segmenter
 from ..training.baselines import BaseSegmenter, load_base_net
 from ..weights import BUNDLED_BASE
 from .flags import Settings, add_dataset_flags, add_engine_flags, sequences_of

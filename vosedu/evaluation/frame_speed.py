@@ -13,13 +13,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import psutil
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from ..config import FAST, PAPER, Config
+from ..errors import InputError
 from ..features import TARGET_DEPTH, build_backbone
 from ..files import datasets
 from ..files.frames import FrameSource
@@ -108,7 +108,7 @@ def frame_rates(clock: Clock, segmenter: Segmenter, quick: bool, budget: float, 
                 video, frames = begin(segmenter, config, size, objects)
                 row, targets = frame_rate(clock, video, config, frames, budget), video.targets
                 held = [*vars(targets.memory).values(), *targets.memory.normal, *vars(targets.model).values()]
-                row["bytes an object"] = sum(t.nbytes for t in held if isinstance(t, Tensor)) / objects
+                row["bytes per object"] = sum(t.nbytes for t in held if isinstance(t, Tensor)) / objects
                 if clock.device.type == "cuda":
                     row["device peak"] = torch.cuda.max_memory_allocated()
                     torch.cuda.reset_peak_memory_stats()
@@ -203,6 +203,19 @@ def overlap(clock: Clock, segmenter: Segmenter, folder: Path) -> dict:
     return {**{k: s / len(answers) for k, s in alone.items()}, "together": together / len(answers)}
 
 
+def resident() -> int:
+    """Bytes of memory that this process holds.
+
+    Raises:
+        InputError: psutil, which knows it on every system, is not installed.
+    """
+    try:
+        import psutil  # only here: nothing else needs it
+    except ImportError:
+        raise InputError("measuring memory needs psutil: pip install psutil, then run again") from None
+    return psutil.Process().memory_info().rss
+
+
 def long_video(segmenter: Segmenter, quick: bool, bar: tqdm) -> dict:
     """Host and device memory as one small video with two objects goes on."""
     size, found = (96, 160), {}
@@ -212,6 +225,6 @@ def long_video(segmenter: Segmenter, quick: bool, bar: tqdm) -> dict:
         video.step(frames[index % len(frames)])
         if index in LENGTHS[quick]:
             device = torch.cuda.max_memory_allocated() if segmenter.device.type == "cuda" else 0
-            found[index] = {"host": psutil.Process().memory_info().rss, "device": device}
+            found[index] = {"host": resident(), "device": device}
             bar.update()
     return found

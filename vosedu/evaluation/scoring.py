@@ -13,7 +13,7 @@ from ..files.images import read_mask, write_mask
 from ..files.threads import BackgroundWriter
 from ..files.whole import make_folder, read_json, sweep, write_json
 from ..pipeline import track
-from ..segmenter import Engine
+from ..protocols import Engine
 from .metrics import SequenceScorer
 
 

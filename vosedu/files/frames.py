@@ -71,9 +71,9 @@ class FrameSource:
             raise InputError(f"{self.path} is not a video that OpenCV can decode: convert it to H.264 MP4, or give a folder")
         return capture
 
-    def frame_name(self, index: int) -> str:
-        """The name of frame `index`."""
-        return f"{index:05d}" if self.is_video else self.files[index].stem
+    def names(self, count: int) -> list[str]:
+        """The names of the first `count` frames."""
+        return [f"{index:05d}" for index in range(count)] if self.is_video else [file.stem for file in self.files[:count]]
 
     def _raw(self, start: int) -> Iterator[tuple[str, np.ndarray]]:
         if not self.is_video:
@@ -88,7 +88,7 @@ class FrameSource:
                 if not there:
                     return
                 if index >= start:
-                    yield self.frame_name(index), cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+                    yield f"{index:05d}", cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
                 index += 1
         finally:
             capture.release()

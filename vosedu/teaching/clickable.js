@@ -1,4 +1,4 @@
-// The browser's part of vosedu.widgets.Clickable: it shows a picture and says where in it, in its own pixels, was clicked.
+// The browser's part of vosedu.teaching.clickable.Clickable: it shows a picture and says where in it, in its own pixels, was clicked.
 export default { render({ model, el }) {
   const img = document.createElement("img");
   Object.assign(img.style, { maxWidth: "100%", cursor: "crosshair" });

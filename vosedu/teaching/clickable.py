@@ -12,7 +12,7 @@ class Clickable(anywidget.AnyWidget):
     Attributes:
         value: JPEG bytes.
         point: (x, y) of the last click, in the picture's own pixels; (-1, -1) before the first.
-        alt: text in the picture's place.
+        alt: the picture in words, for readers who do not see it.
     """
 
     _esm = Path(__file__).with_name("clickable.js")

@@ -1,6 +1,6 @@
 """Exercises: a check that knows the usual wrong answers, and two hints."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,11 +26,14 @@ class Exercise:
     hints: tuple[str, str]
 
     def check(self, answer: Callable) -> bool:
-        """Try the answer; prints what is wrong with it, if anything, and returns whether it is right."""
+        """Try the answer; prints what is wrong with it, if anything, and returns whether it is right.
+
+        The answer gets copies, so it may change its arguments.
+        """
         try:
-            self.test(answer)
+            self.test(lambda *inputs: answer(*map(_copy, inputs)))
         except NotImplementedError:
-            print(f"{self.name}: still to be written. {self.name}.hint(1) helps.")
+            print(f"{self.name}: still to be written. exercises.{self.name}.hint(1) helps.")
         except Wrong as error:
             print(f"{self.name}: not yet. {error}")
         except Exception as error:  # whatever a half-finished function does, the student sees one line
@@ -41,24 +44,47 @@ class Exercise:
         return False
 
     def hint(self, number: int = 1) -> None:
-        """Print hint 1 or 2."""
-        print(self.hints[number - 1])
+        """Print hint 1 or 2; of another number, that there are these two."""
+        print(self.hints[number - 1] if number in (1, 2) else f"{self.name} has two hints: hint(1) and hint(2).")
 
 
-def _equal(found: object, expected: torch.Tensor, tolerance: float = 1e-4) -> bool:
-    found = torch.as_tensor(found)
-    return found.shape == expected.shape and torch.allclose(found.to(expected.dtype), expected, rtol=tolerance, atol=tolerance)
+def need(found: object, expected: object, wrong: Mapping[str, object], otherwise: str, tolerance: float = 1e-4) -> None:
+    """Raise `Wrong` unless an answer is as expected, up to a relative and absolute tolerance.
 
-
-def _need(found: object, expected: torch.Tensor, wrong: dict[str, torch.Tensor], otherwise: str) -> None:
-    """Raise `Wrong` with the message whose wrong answer was found, or with `otherwise`; arrays are as good as tensors."""
-    found = torch.from_numpy(found) if isinstance(found, np.ndarray) else found
-    if not isinstance(found, torch.Tensor) or found.shape != expected.shape:
-        shape = tuple(getattr(found, "shape", ())) or type(found).__name__
-        raise Wrong(f"Expected a tensor of shape {tuple(expected.shape)}, and got {shape}.")
-    if _equal(found, expected):
+    Args:
+        found: the answer: a tensor, an array, a number, or a list or tuple of numbers.
+        expected: the right one, of any of these kinds.
+        wrong: message -> the answer that it belongs to. The first that fits is raised.
+        otherwise: the message where none of them fits.
+    """
+    right, answer = as_array(expected), as_array(found)
+    if answer is None or answer.shape != right.shape:
+        wanted = f"a tensor of shape {right.shape}" if right.shape else "a number"
+        given = type(found).__name__ if answer is None or not answer.shape else f"one of shape {answer.shape}"
+        raise Wrong(f"Expected {wanted}, and got {given}.")
+    if np.isnan(answer).any():
+        raise Wrong(f"There is NaN in it: is something divided by zero? {otherwise}")
+    if np.allclose(answer, right, tolerance, tolerance):
         return
-    for message, answer in wrong.items():
-        if _equal(found, answer):
+    for message, example in wrong.items():
+        if np.allclose(answer, as_array(example), tolerance, tolerance):
             raise Wrong(message)
     raise Wrong(otherwise)
+
+
+def as_array(value: object) -> np.ndarray | None:
+    """A tensor, an array, a number, or a list or tuple of numbers as float64; None for anything else."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().double().numpy()
+    try:
+        array = np.asarray(value)
+        return array.astype(np.float64) if array.dtype.kind in "biuf" else None
+    except (TypeError, ValueError):  # a list of unequal parts, a tensor inside a list that is no number
+        return None
+
+
+def _copy(value: object) -> object:
+    """A copy of a tensor or an array; anything else as it is."""
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    return value.copy() if isinstance(value, np.ndarray) else value

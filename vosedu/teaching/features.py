@@ -1,6 +1,5 @@
-"""Notebook 01: what features see."""
+"""Notebook 01: what features see. The widget `Probe`, the exercises `similarity` and `principal_components`."""
 
-import threading
 from collections.abc import Callable, Sequence
 
 import cv2
@@ -9,11 +8,12 @@ import numpy as np
 import torch
 
 from .clickable import Clickable
-from .exercise import Exercise, _need
-from .pictures import jpeg, score_picture, with_scale
+from .exercise import Exercise, as_array, need
+from .pictures import score_picture, with_scale
+from .widget import Widget
 
 
-class Probe:
+class Probe(Widget):
     """Where does another frame resemble one position of the first? Cosine of features, at a depth.
 
     Args:
@@ -24,7 +24,6 @@ class Probe:
         x, y: sliders, the position in pixels; a click on the first frame sets both.
         depth: toggle of the depth, 1 to 4.
         centred: checkbox; the mean over both maps is taken away first, for it makes all positions alike.
-        image, widget: as in `Player`.
     """
 
     def __init__(self, frames: Sequence[np.ndarray], maps: Sequence[Sequence[torch.Tensor]]):
@@ -33,15 +32,12 @@ class Probe:
         self.x = ipywidgets.IntSlider(value=width // 4, min=0, max=width - 1, description="x")
         self.y = ipywidgets.IntSlider(value=height // 4, min=0, max=height - 1, description="y")
         options = [("conv2_x", 1), ("conv3_x", 2), ("conv4_x", 3), ("conv5_x", 4)]
-        self.depth = ipywidgets.ToggleButtons(options=options, value=3)
+        self.depth = ipywidgets.ToggleButtons(options=options, value=3, description="depth")
         self.centred = ipywidgets.Checkbox(value=False, description="take the mean away")
-        self.image = Clickable(alt="a frame with the probed position, and where another frame resembles it")
-        self._lock = threading.Lock()
-        for control in (self.x, self.y, self.depth, self.centred):
-            control.observe(self._draw, "value")
-        self.image.observe(self._click, "point")
-        self._draw()
-        self.widget = ipywidgets.VBox([self.depth, self.image, self.x, self.y, self.centred])
+        alt = "a frame with the probed position, and where another frame resembles it"
+        image = Clickable(alt=alt)
+        image.observe(self._click, "point")
+        super().__init__([self.depth, self.x, self.y, self.centred], 2 * width, alt, above=[self.depth], image=image)
 
     def similarity(self) -> np.ndarray:
         """Cosine (h, w) of the probed position's features with every position of the second frame."""
@@ -64,18 +60,15 @@ class Probe:
     def _click(self, _change: object = None) -> None:
         x, y = self.image.point
         if x < self.frames[0].shape[1]:  # the other half is the frame that is searched
-            self.x.value, self.y.value = x, y
-
-    def _draw(self, _change: object = None) -> None:
-        with self._lock:
-            self.image.value = jpeg(self.picture())
+            with self.at_once():
+                self.x.value, self.y.value = x, y
 
 
 def _similarity(answer: Callable) -> None:
     g = torch.Generator().manual_seed(2)
     x, f = torch.randn(5, 3, 4, generator=g), torch.randn(5, generator=g)
     inner = torch.einsum("c,chw->hw", f, x)
-    _need(
+    need(
         answer(f, x),
         torch.cosine_similarity(f[:, None, None], x, dim=0),
         {
@@ -87,46 +80,53 @@ def _similarity(answer: Callable) -> None:
     )
 
 
-def _principal_components(answer: Callable) -> None:
-    g = torch.Generator().manual_seed(4)
-    scale = torch.tensor([5.0, 3.0, 2.0, 0.5, 0.2, 0.1])
-    mix = torch.linalg.qr(torch.randn(6, 6, generator=g))[0]
-    x = (mix @ (scale[:, None] * torch.randn(6, 80, generator=g))).view(6, 8, 10) + 4 * torch.randn(6, 1, 1, generator=g)
-
-    def coordinates(x: torch.Tensor, centre: bool = True, last: bool = False, unit: bool = False) -> torch.Tensor:
-        flat = x.flatten(1)
-        centred = flat - flat.mean(dim=1, keepdim=True) if centre else flat
-        directions, size, _ = torch.linalg.svd(centred, full_matrices=False)
-        found = directions.T @ centred
-        found = found / size[:, None] if unit else found
-        return (found[-2:] if last else found[:2]).view(2, *x.shape[1:])
-
-    def signed(found: object) -> object:
-        """A direction and its opposite are equally good: the first position is made positive."""
-        if isinstance(found, torch.Tensor) and found.dim() == 3:
-            return found * torch.where(found[:, :1, :1] < 0, -1.0, 1.0)
-        return found
-
-    _need(
-        signed(answer(x, 2)),
-        signed(coordinates(x)),
-        {
-            "The mean over positions is still in it: the first direction then shows the mean, not what varies.":
-                signed(coordinates(x, centre=False)),
-            "These are the directions in which x varies least: which end of the spectrum comes first?":
-                signed(coordinates(x, last=True)),
-            "These have unit length: coordinates keep how much x varies along each direction.":
-                signed(coordinates(x, unit=True)),
-        },
-        "Each channel less its mean; the directions of most variance among the columns; the inner products with them.",
-    )
-
-
 similarity = Exercise(
     "similarity", _similarity,
     ("Contract the channels of x with f, then divide by the norm of f and by the norm at each position.",
      'torch.einsum("c,chw->hw", f, x) / (f.norm() * x.norm(dim=0))'),
 )
+
+
+def _coordinates(x: torch.Tensor, centre: bool = True, last: bool = False, unit: bool = False) -> torch.Tensor:
+    """Two principal components of x (C, h, w), and the usual wrong answers: (2, h, w)."""
+    flat = x.flatten(1)
+    centred = flat - flat.mean(dim=1, keepdim=True) if centre else flat
+    directions, size, _ = torch.linalg.svd(centred, full_matrices=False)
+    found = directions.T @ centred
+    found = found / size[:, None] if unit else found
+    return (found[-2:] if last else found[:2]).view(2, *x.shape[1:])
+
+
+def _signed(found: object) -> object:
+    """A direction and its opposite are equally good: the entry of largest size is made positive in each."""
+    array = as_array(found)
+    if array is None or array.ndim != 3:
+        return found
+    flat = array.reshape(len(array), -1)
+    largest = np.take_along_axis(flat, np.abs(flat).argmax(axis=1)[:, None], axis=1)
+    return array * np.where(largest < 0, -1, 1)[..., None]
+
+
+def _principal_components(answer: Callable) -> None:
+    g = torch.Generator().manual_seed(4)
+    scale = torch.tensor([5.0, 3.0, 2.0, 0.5, 0.2, 0.1])
+    mix = torch.linalg.qr(torch.randn(6, 6, generator=g))[0]
+    x = (mix @ (scale[:, None] * torch.randn(6, 80, generator=g))).view(6, 8, 10) + 4 * torch.randn(6, 1, 1, generator=g)
+    need(
+        _signed(answer(x, 2)),
+        _signed(_coordinates(x)),
+        {
+            "The mean over positions is still in it: the first direction then shows the mean, not what varies.":
+                _signed(_coordinates(x, centre=False)),
+            "These are the directions in which x varies least: which end of the spectrum comes first?":
+                _signed(_coordinates(x, last=True)),
+            "These have unit length: coordinates keep how much x varies along each direction.":
+                _signed(_coordinates(x, unit=True)),
+        },
+        "Each channel less its mean; the directions of most variance among the columns; the inner products with them.",
+    )
+
+
 principal_components = Exercise(
     "principal_components", _principal_components,
     ("Make x a matrix (C, h w), and take each row's mean away.",

@@ -1,6 +1,9 @@
-"""Notebook 03: the solver, iteration by iteration."""
+"""Notebook 03: the solver, iteration by iteration.
 
-import threading
+The widget `Microscope`, the exercises `conjugate_gradient`, `linearised_filter` and `normal_stencil`.
+"""
+
+import time
 from collections.abc import Callable
 
 import cv2
@@ -14,13 +17,38 @@ from ..config import Config
 from ..loss import NormalForm, WeightedSamples
 from ..memory import initial_gamma
 from ..segmenter import FirstFrame
-from ..solver import Iterate, gauss_newton
+from ..solver import Iterate, LeastSquares, gauss_newton
 from ..target_model import first_frame_problem
-from .exercise import Exercise, Wrong, _equal, _need
-from .pictures import chart, jpeg, score_picture, with_scale
+from .exercise import Exercise, Wrong, as_array, need
+from .pictures import chart, score_picture, with_scale
+from .widget import Widget
 
 
-class Microscope:
+def first_order(
+    problem: LeastSquares, w: torch.Tensor, optimiser: type[torch.optim.Optimizer], steps: int, **options
+) -> tuple[list[float], list[float]]:
+    """One of PyTorch's optimisers on a problem that `vosedu.solver` solves, for comparison.
+
+    Args:
+        problem: with `loss` and `linearise`, whose first result is half the gradient.
+        w: (1, P) start, left as it is.
+        options: the optimiser's, its learning rate among them.
+
+    Returns:
+        Losses before the first step and after each, and the seconds spent until there, measuring the loss left out.
+    """
+    w = w.clone()
+    run, losses, seconds = optimiser([w], **options), [problem.loss(w).item()], [0.0]
+    for _ in range(steps):
+        began = time.perf_counter()
+        w.grad = 2 * problem.linearise(w)[0]
+        run.step()
+        seconds.append(seconds[-1] + time.perf_counter() - began)
+        losses.append(problem.loss(w).item())
+    return losses, seconds
+
+
+class Microscope(Widget):
     """The solver, iteration by iteration: D's score map on the first frame, the loss and the CG residual.
 
     Args:
@@ -31,10 +59,9 @@ class Microscope:
 
     Attributes:
         index: slider over iterations, 0 is the start.
-        losses, residuals: one value an iteration; the start has no residual and repeats the first.
-        steps: (Gauss-Newton step, CG iteration) of each.
+        losses, residuals: one value per iteration; the start has no residual and repeats the first.
+        steps: (Gauss-Newton step, CG iteration in it) of each, counted from 1; (0, 0) for the start.
         scores: score map (h, w) of each.
-        image, widget: as in `Player`.
     """
 
     def __init__(self, frame: np.ndarray, samples: FirstFrame, config: Config, seed: int = 0):
@@ -53,30 +80,29 @@ class Microscope:
         self.residuals.insert(0, self.residuals[0])
         self.losses = [problem.loss(w).item() for w in iterates]
         normal = NormalForm(*(part[:, :1] for part in samples.normal(config)))
-        first = WeightedSamples(samples.features[:, :1], normal, gamma[:, :1])
+        first = WeightedSamples(problem.samples.features[:, :1], normal, gamma[:, :1])  # less their mean where whitened
         layers = [problem.split(w) for w in iterates]
         self.scores = [first.scores(w2 @ w1 @ problem.matrix)[0, 0].cpu().numpy() for w1, w2 in layers]
         self.index = ipywidgets.IntSlider(value=len(iterates) // 4, min=0, max=len(iterates) - 1, description="iteration")
-        self.image = ipywidgets.Image(format="jpeg", width=min(960, 2 * frame.shape[1]))
-        self._lock = threading.Lock()
-        self.index.observe(self._draw, "value")
-        self._draw()
-        self.widget = ipywidgets.VBox([self.image, self.index])
+        super().__init__(
+            [self.index], min(960, 2 * frame.shape[1]),
+            "the score map after one iteration, and the loss and the residual of all iterations as curves",
+        )
 
-    def picture(self, index: int) -> np.ndarray:
-        """Score map on the left, loss and residual with this iteration marked on the right; uint8 RGB."""
+    def caption(self, index: int) -> str:
+        """Where in the solve an iteration is."""
+        return "Gauss-Newton step {}, CG iteration {}".format(*self.steps[index]) if index else "start"
+
+    def picture(self, index: int | None = None) -> np.ndarray:
+        """Score map on the left, loss above residual on the right with an iteration marked, the slider's where left out;
+        uint8 RGB."""
+        index = self.index.value if index is None else index
         left = with_scale(score_picture(self.scores[index], self.frame))
-        step, iteration = self.steps[index]
-        text = f"Gauss-Newton step {step}, CG iteration {iteration}" if index else "start"
-        cv2.putText(left, text, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
+        cv2.putText(left, self.caption(index), (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
         half = left.shape[0] // 2, left.shape[1]
         right = np.vstack([chart(np.array(self.losses), index, half, "loss"),
                            chart(np.array(self.residuals), index, (left.shape[0] - half[0], half[1]), "CG residual")])
         return np.hstack([left, right])
-
-    def _draw(self, _change: object = None) -> None:
-        with self._lock:
-            self.image.value = jpeg(self.picture(self.index.value))
 
 
 def _conjugate_gradient(answer: Callable) -> None:
@@ -86,7 +112,7 @@ def _conjugate_gradient(answer: Callable) -> None:
     b = torch.randn(6, generator=g, dtype=torch.float64)
 
     def product(p: torch.Tensor) -> torch.Tensor:
-        return a @ p
+        return a @ torch.as_tensor(p, dtype=torch.float64)
 
     def exact(count: int) -> torch.Tensor:
         return solver.conjugate_gradient(lambda p: p @ a, b[None], count)[0]
@@ -98,10 +124,10 @@ def _conjugate_gradient(answer: Callable) -> None:
             p = p + (r @ r) / (r @ (a @ r)) * r
         return p
 
-    if not _equal(answer(product, torch.zeros_like(b), 3), torch.zeros_like(b)):
-        raise Wrong("With a right-hand side of zero the solution is zero, without NaN: where do you divide by it?")
+    need(answer(product, torch.zeros_like(b), 3), torch.zeros_like(b), {},
+         "With a right-hand side of zero the solution is zero, without NaN: where do you divide by it?")
     for count in (1, 3, 6):
-        _need(
+        need(
             answer(product, b, count),
             exact(count),
             {
@@ -114,11 +140,18 @@ def _conjugate_gradient(answer: Callable) -> None:
         )
 
 
+conjugate_gradient = Exercise(
+    "conjugate_gradient", _conjugate_gradient,
+    ("Keep p, the residual r = b - A p and a direction d. Each iteration: one product A d, a step along d, a new d.",
+     "length = r·r / d·Ad; p += length d; r -= length Ad; beta = new r·r / old r·r; d = r + beta d. Stop where r·r is 0."),
+)
+
+
 def _linearised_filter(answer: Callable) -> None:
     g = torch.Generator().manual_seed(1)
     w1, d1 = torch.randn(2, 4, 7, generator=g)
     w2, d2 = torch.randn(2, 9, 4, generator=g)
-    _need(
+    need(
         answer(w1, w2, d1, d2),
         w2 @ d1 + d2 @ w1,
         {
@@ -131,22 +164,30 @@ def _linearised_filter(answer: Callable) -> None:
     )
 
 
+linearised_filter = Exercise(
+    "linearised_filter", _linearised_filter,
+    ("F = w2 w1. Put w1 + e d1 and w2 + e d2 in, multiply out, keep what is linear in e.",
+     "Product rule: w2 @ d1 + d2 @ w1."),
+)
+
+
 def _normal_stencil(answer: Callable) -> None:
     for rows, cells in ((32, 4), (27, 5)):
         up = F.interpolate(torch.eye(cells)[None], size=rows, mode="linear")[0].T  # (H, h)
         v = torch.linspace(0.2, 3, rows).sqrt()
 
-        def both(weights: torch.Tensor, up: torch.Tensor = up) -> torch.Tensor:
+        def both(weights: torch.Tensor, up: torch.Tensor = up) -> np.ndarray:
             k = up.T @ (weights[:, None] * up)
-            return torch.cat([k.diagonal(), k.diagonal(1)])
+            return np.concatenate([k.diagonal(), k.diagonal(1)])
 
         found = answer(up, v)
-        if not isinstance(found, (tuple, list)) or len(found) != 2:
+        parts = [as_array(part) for part in found] if isinstance(found, (tuple, list)) else []
+        if len(parts) != 2 or any(part is None or part.ndim != 1 for part in parts):
             raise Wrong("Return two vectors: the diagonal of K, and the one beside it.")
-        if isinstance(found[1], torch.Tensor) and found[1].shape == (cells,):
+        if len(parts[1]) == cells:
             raise Wrong("The second vector has one entry too many: a cell at the end has no neighbour on its right.")
-        _need(
-            torch.cat([torch.as_tensor(part) for part in found]),
+        need(
+            np.concatenate(parts),
             both(v.square()),
             {
                 "This has v where K has v squared.": both(v),
@@ -156,16 +197,6 @@ def _normal_stencil(answer: Callable) -> None:
         )
 
 
-conjugate_gradient = Exercise(
-    "conjugate_gradient", _conjugate_gradient,
-    ("Keep p, the residual r = b - A p and a direction d. Each iteration: one product A d, a step along d, a new d.",
-     "length = r·r / d·Ad; p += length d; r -= length Ad; beta = new r·r / old r·r; d = r + beta d. Stop where r·r is 0."),
-)
-linearised_filter = Exercise(
-    "linearised_filter", _linearised_filter,
-    ("F = w2 w1. Put w1 + e d1 and w2 + e d2 in, multiply out, keep what is linear in e.",
-     "Product rule: w2 @ d1 + d2 @ w1."),
-)
 normal_stencil = Exercise(
     "normal_stencil", _normal_stencil,
     ("Write K[i, j] = sum over n of v[n]² U[n, i] U[n, j] for j = i, then for j = i + 1.",

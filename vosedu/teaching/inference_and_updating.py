@@ -1,6 +1,8 @@
-"""Notebook 06: the memory, its weights, and several objects."""
+"""Notebook 06: the memory, its weights, and several objects.
 
-import threading
+The widget `MemoryStrip`, the exercises `memory_weights`, `eviction` and `soft_aggregation`.
+"""
+
 from collections.abc import Callable, Sequence
 
 import cv2
@@ -10,21 +12,20 @@ import torch
 
 from .. import aggregation, loss
 from ..memory import Memory, initial_gamma
-from .exercise import Exercise, Wrong, _need
-from .pictures import jpeg
+from .exercise import Exercise, Wrong, need
+from .widget import Widget
 
 
-class MemoryStrip:
-    """What M holds, frame by frame: one thumbnail a sample, its area in proportion to its weight gamma.
+class MemoryStrip(Widget):
+    """What M holds, frame by frame: one thumbnail per sample, its area in proportion to its weight gamma.
 
     Args:
-        pictures: K pictures uint8 RGB (H, W, 3), one a slot in the order in which they were filled.
+        pictures: K pictures uint8 RGB (H, W, 3), one per slot in the order in which they were filled.
         gammas: (T, K) weights of all slots after each frame, 0 where a slot is empty.
         first: how many of them are samples of the first frame; they stand in a block of their own.
 
     Attributes:
         index: slider over frames.
-        image, widget: as in `Player`.
     """
 
     SIZE = 320, 860
@@ -36,16 +37,12 @@ class MemoryStrip:
         self.pictures, self.gammas, self.first = pictures, np.asarray(gammas), first
         last = len(self.gammas) - 1
         self.index = ipywidgets.IntSlider(value=last, min=0, max=last, description="frame")
-        play = ipywidgets.Play(min=0, max=last, interval=200)
-        ipywidgets.jslink((self.index, "value"), (play, "value"))  # the first of the two says where both begin
-        self.image = ipywidgets.Image(format="jpeg", width=self.SIZE[1])
-        self._lock = threading.Lock()
-        self.index.observe(self._draw, "value")
-        self._draw()
-        self.widget = ipywidgets.VBox([self.image, ipywidgets.HBox([play, self.index])])
+        super().__init__([self.index], self.SIZE[1], "the samples in the memory, each as large as its weight", play=200)
 
-    def picture(self, index: int) -> np.ndarray:
-        """The memory after a frame: uint8 RGB; first-frame samples above, the method's own masks below, oldest first."""
+    def picture(self, index: int | None = None) -> np.ndarray:
+        """The memory after a frame, the slider's where left out: uint8 RGB; first-frame samples above, the method's own
+        masks below, oldest first."""
+        index = self.index.value if index is None else index
         blocks = (("samples of the first frame", slice(0, self.first)), ("masks of its own", slice(self.first, None)))
         rows = []
         for name, part in blocks:
@@ -77,10 +74,6 @@ class MemoryStrip:
             block[y : y + rows, x : x + columns] = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
             x, tallest = x + columns + 2, max(tallest, rows)
 
-    def _draw(self, _change: object = None) -> None:
-        with self._lock:
-            self.image.value = jpeg(self.picture(self.index.value))
-
 
 def _weights_after(count: int, eta: float, normalise: bool = True, start: float | None = None) -> torch.Tensor:
     # normalising after each insertion scales all weights alike, so once at the end is the same
@@ -92,8 +85,8 @@ def _weights_after(count: int, eta: float, normalise: bool = True, start: float 
 def _memory_weights(answer: Callable) -> None:
     for count, eta in ((1, 0.1), (4, 0.1), (12, 0.3)):
         plain = _weights_after(count, eta, normalise=False)
-        _need(
-            torch.as_tensor(answer(count, eta)),
+        need(
+            answer(count, eta),
             _weights_after(count, eta),
             {
                 "The weights do not sum to one: normalise.": plain,
@@ -105,6 +98,13 @@ def _memory_weights(answer: Callable) -> None:
             },
             f"For {count} insertions and eta {eta} the newest should weigh {_weights_after(count, eta)[-1]:.4f}.",
         )
+
+
+memory_weights = Exercise(
+    "memory_weights", _memory_weights,
+    ("Keep the newest weight in a variable that starts at eta, though the first sample's weight is 1.",
+     "Each time: append newest / (1 - eta), divide all by their sum, and read the newest weight off the result."),
+)
 
 
 def _evicted_after(samples: int, capacity: int, eta: float, first: float = 2.0) -> int:
@@ -120,7 +120,7 @@ def _evicted_after(samples: int, capacity: int, eta: float, first: float = 2.0) 
 
 def _eviction(answer: Callable) -> None:
     for samples, capacity, eta in ((20, 80, 0.1), (5, 12, 0.3), (20, 80, 0.02)):
-        right, found = _evicted_after(samples, capacity, eta), int(answer(samples, capacity, eta))
+        right, found = _evicted_after(samples, capacity, eta), answer(samples, capacity, eta)
         if found == right:
             continue
         if found == capacity - samples + 1:
@@ -134,14 +134,20 @@ def _eviction(answer: Callable) -> None:
         raise Wrong(f"For {samples} samples, capacity {capacity} and eta {eta} it should be {right}, and is {found}.")
 
 
+eviction = Exercise(
+    "eviction", _eviction,
+    ("Simulate: a list of weights, a mark for each of whose it is. No formula is needed, and it is different for small eta.",
+     "While the frame is there: if the list is full, drop the least; append newest / (1 - eta); divide by the sum."),
+)
+
+
 def _soft_aggregation(answer: Callable) -> None:
-    p = torch.tensor([0.9, 0.6, 0.2, 0.5])[:, None, None].expand(4, 2, 3)[:2].clone()
-    p[:, 1] = torch.tensor([[0.3], [0.05]])
+    p = torch.tensor([[0.9, 0.3], [0.6, 0.05]])[..., None] * torch.tensor([1.0, 0.8, 0.3])  # two objects, 2x3 pixels
     everyone = torch.cat([(1 - p).prod(dim=0, keepdim=True), p])
     odds = everyone / (1 - everyone)
     least = torch.cat([(1 - p).amin(dim=0, keepdim=True), p])
     least = least / (1 - least)
-    _need(
+    need(
         answer(p),
         aggregation.aggregate(p),
         {
@@ -155,16 +161,6 @@ def _soft_aggregation(answer: Callable) -> None:
     )
 
 
-memory_weights = Exercise(
-    "memory_weights", _memory_weights,
-    ("Keep the newest weight in a variable that starts at eta, though the first sample's weight is 1.",
-     "Each time: append newest / (1 - eta), divide all by their sum, and read the newest weight off the result."),
-)
-eviction = Exercise(
-    "eviction", _eviction,
-    ("Simulate: a list of weights, a mark for each of whose it is. No formula is needed, and it is different for small eta.",
-     "While the frame is there: if the list is full, drop the least; append newest / (1 - eta); divide by the sum."),
-)
 soft_aggregation = Exercise(
     "soft_aggregation", _soft_aggregation,
     ("Put the background's probability, the product of (1 - p_n), before the others; turn all into odds.",

@@ -1,6 +1,5 @@
-"""Notebook 07: R while it is trained."""
+"""Notebook 07: R while it is trained. The widget `TrainingView`, the exercises `entropy_gradient` and `cross_entropy`."""
 
-import threading
 from collections.abc import Callable
 
 import cv2
@@ -10,13 +9,14 @@ import torch
 import torch.nn.functional as F
 
 from ..files.images import overlay
-from ..training.clips import Clips
 from ..training.offline import Training
-from .exercise import Exercise, Wrong, _need
-from .pictures import chart, jpeg
+from ..training.shots import VOID, Clips
+from .exercise import Exercise, Wrong, as_array, need
+from .pictures import chart
+from .widget import Widget
 
 
-class TrainingView:
+class TrainingView(Widget):
     """R while it is trained: one held-out frame, looked at again at every checkpoint; afterwards the slider goes back.
 
     An object of this class is what `vosedu.training.offline.train` takes as `on_checkpoint`.
@@ -29,7 +29,6 @@ class TrainingView:
         shot: the frame and its true mask.
         steps, losses, masks: of the checkpoints so far.
         index: slider over checkpoints.
-        image, widget: as in `Player`.
     """
 
     def __init__(self, clips: Clips, index: int = 0, seed: int = 0):
@@ -38,41 +37,41 @@ class TrainingView:
         self.losses: list[float] = []
         self.masks: list[np.ndarray] = []
         self.index = ipywidgets.IntSlider(value=0, min=0, max=0, description="checkpoint")
-        self.image = ipywidgets.Image(format="jpeg", width=min(860, 4 * self.shot.frame.shape[1]))
-        self.image.value = jpeg(np.hstack([overlay(self.shot.frame, self.shot.mask)] * 2))
-        self._lock = threading.Lock()
-        self.index.observe(self._draw, "value")
-        self.widget = ipywidgets.VBox([self.image, self.index])
+        super().__init__(
+            [self.index], min(860, 4 * self.shot.frame.shape[1]),
+            "the mask that R gives at a checkpoint, and the loss of all checkpoints as a curve",
+        )
 
     @torch.no_grad()
     def __call__(self, run: Training) -> None:
         """Look at the frame with R as it is now."""
         frame = torch.from_numpy(self.shot.frame[None, None])
         logits = run.logits(run.trained(), [(self.clips, self.clip)], frame)[0][0]
-        loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(self.shot.mask).to(logits))
-        self.steps.append(run.step)
-        self.losses.append(loss.item())
-        self.masks.append((logits > 0).cpu().numpy())
-        self.index.max = len(self.steps) - 1
-        self.index.value = self.index.max
-        self._draw()
+        mask = torch.from_numpy(self.shot.mask)
+        known = (mask != VOID).to(logits.device)
+        loss = F.binary_cross_entropy_with_logits(logits[known], mask.to(logits)[known])
+        with self.at_once():
+            self.steps.append(run.step)
+            self.losses.append(loss.item())
+            self.masks.append((logits > 0).cpu().numpy())
+            self.index.max = len(self.steps) - 1
+            self.index.value = self.index.max
 
-    def picture(self, index: int) -> np.ndarray:
-        """The mask at a checkpoint, and the frame's loss over all of them; uint8 RGB, side by side."""
+    def picture(self, index: int | None = None) -> np.ndarray:
+        """The mask at a checkpoint, the slider's where left out, and the frame's loss over all of them; uint8 RGB, side by
+        side. Before the first checkpoint: the true mask."""
+        if not self.masks:
+            return np.hstack([overlay(self.shot.frame, self.shot.mask)] * 2)
+        index = self.index.value if index is None else index
         left = cv2.resize(overlay(self.shot.frame, self.masks[index].astype(np.uint8)), None, fx=2, fy=2)
         return np.hstack([left, chart(np.array(self.losses), index, left.shape[:2], f"step {self.steps[index]}, loss")])
-
-    def _draw(self, _change: object = None) -> None:
-        with self._lock:
-            if self.masks:
-                self.image.value = jpeg(self.picture(self.index.value))
 
 
 def _entropy_gradient(answer: Callable) -> None:
     logits, labels = torch.tensor([[-4.0, 0.5], [2.0, -0.3], [1.0, 6.0]]), torch.tensor([[0.0, 1], [0, 1], [1, 1]])
     p = logits.sigmoid()
     right = (p - labels) / labels.numel()
-    _need(
+    need(
         answer(logits, labels),
         right,
         {
@@ -86,14 +85,22 @@ def _entropy_gradient(answer: Callable) -> None:
     )
 
 
+entropy_gradient = Exercise(
+    "entropy_gradient", _entropy_gradient,
+    ("dL/dp = (p - y) / (p (1 - p)) for one pixel, and dp/dl = p (1 - p).",
+     "(logits.sigmoid() - labels) / labels.numel()."),
+)
+
+
 def _cross_entropy(answer: Callable) -> None:
     logits = torch.tensor([[-200.0, -3.0, 0.0], [0.5, 4.0, 200.0]])
     for labels in (torch.tensor([[1.0, 0, 1], [0, 1, 0]]), torch.tensor([[0.0, 1, 0], [1, 0, 1]])):
         found = answer(logits, labels)
         right = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-        if isinstance(found, torch.Tensor) and not torch.isfinite(found).all():
+        array = as_array(found)
+        if array is not None and not np.isfinite(array).all():
             raise Wrong("For a logit of ±200 it is not finite: never take the logarithm of a probability.")
-        _need(
+        need(
             found,
             right,
             {
@@ -105,11 +112,6 @@ def _cross_entropy(answer: Callable) -> None:
         )
 
 
-entropy_gradient = Exercise(
-    "entropy_gradient", _entropy_gradient,
-    ("dL/dp = (p - y) / (p (1 - p)) for one pixel, and dp/dl = p (1 - p).",
-     "(logits.sigmoid() - labels) / labels.numel()."),
-)
 cross_entropy = Exercise(
     "cross_entropy", _cross_entropy,
     ("-log sigmoid(l) = log(1 + exp(-l)). Which sign of l makes exp(-l) overflow, and how can it be pulled out?",

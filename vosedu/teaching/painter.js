@@ -1,4 +1,4 @@
-// The browser's part of vosedu.studio.Painter: it shows a picture and collects strokes in the picture's own pixels.
+// The browser's part of vosedu.teaching.painter.Painter: it shows a picture and collects strokes in the picture's own pixels.
 export default { render({ model, el }) {
   const bar = document.createElement("div"), stage = document.createElement("div");
   const img = document.createElement("img"), canvas = document.createElement("canvas");

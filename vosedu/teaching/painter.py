@@ -82,7 +82,7 @@ def snap(frame: np.ndarray, labels: np.ndarray, iterations: int = 3) -> np.ndarr
 
 
 class Painter(anywidget.AnyWidget):
-    """A frame to paint on: brush, box and ellipse; undo and clear; one colour an object.
+    """A frame to paint on: brush, box and ellipse; undo and clear; one colour per object.
 
     Attributes:
         strokes: as `rasterise` takes them; the browser appends, and so may Python.

@@ -1,7 +1,10 @@
-"""Notebook 05: what R adds to the scores, and what it relies on."""
+"""Notebook 05: what R adds to the scores, and what it relies on.
+
+The widgets `BlobBench` and `DepthBench`, the figure `refinement_diagram`, the exercises `channel_attention` and
+`shared_convolution`.
+"""
 
 import itertools
-import threading
 from collections.abc import Callable, Sequence
 
 import cv2
@@ -14,11 +17,12 @@ import torch.nn.functional as F
 from ..evaluation.metrics import boundary_f, jaccard
 from ..files.images import overlay
 from ..segmenter import Segmenter
-from .exercise import Exercise, Wrong, _need
-from .pictures import boundary_picture, jpeg, score_picture, with_scale
+from .exercise import Exercise, Wrong, need
+from .pictures import boundary_picture, score_picture, with_scale
+from .widget import Widget
 
 
-class BlobBench:
+class BlobBench(Widget):
     """A false blob in D's score map: what does R make of it?
 
     Args:
@@ -29,8 +33,9 @@ class BlobBench:
 
     Attributes:
         x, y, radius: sliders: the blob's centre in pixels, its radius in cells of the score map.
-        image, widget: as in `Player`.
     """
+
+    slow = True
 
     def __init__(self, segmenter: Segmenter, frame: np.ndarray, scores: torch.Tensor, features: Sequence[torch.Tensor]):
         self.segmenter, self.frame, self.scores, self.features = segmenter, frame, scores, features
@@ -39,12 +44,10 @@ class BlobBench:
         self.x = ipywidgets.IntSlider(value=width // 2, min=0, max=width - 1, description="x", **options)
         self.y = ipywidgets.IntSlider(value=height // 2, min=0, max=height - 1, description="y", **options)
         self.radius = ipywidgets.IntSlider(value=2, min=0, max=6, description="radius", **options)
-        self.image = ipywidgets.Image(format="jpeg", width=min(960, 2 * width))
-        self._lock = threading.Lock()
-        for slider in (self.x, self.y, self.radius):
-            slider.observe(self._draw, "value")
-        self._draw()
-        self.widget = ipywidgets.VBox([self.image, self.x, self.y, self.radius])
+        super().__init__(
+            [self.x, self.y, self.radius], min(960, 2 * width),
+            "the score map with a false blob in it, and the mask that the refinement network makes of it",
+        )
 
     def blob(self) -> np.ndarray:
         """The cells (h, w), bool, in which the score is set to 1; none at radius 0."""
@@ -55,27 +58,24 @@ class BlobBench:
         return far < self.radius.value
 
     def _masks(self) -> tuple[torch.Tensor, np.ndarray]:
+        """The scores (h, w) with the blob in them, and the mask (H, W), bool, that R makes of them."""
         changed = torch.where(torch.from_numpy(self.blob()).to(self.scores.device), 1.0, self.scores)
         logits = self.segmenter.logits(self.features, changed[None], self.frame.shape[:2])
         return changed, (logits[0] > 0).cpu().numpy()
 
     def survives(self) -> float:
-        """The share of the blob's pixels that is labelled behind R."""
+        """The share of the blob's pixels that is labelled after R; 0 without a blob."""
         blob = cv2.resize(self.blob().astype(np.uint8), self.frame.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
         return float(self._masks()[1][blob].mean()) if blob.any() else 0.0
 
     def picture(self) -> np.ndarray:
-        """The changed scores over the frame, and the mask behind R; uint8 RGB, side by side."""
+        """The changed scores over the frame, and the mask after R; uint8 RGB, side by side."""
         scores, mask = self._masks()
         left = with_scale(score_picture(scores.cpu().numpy(), self.frame))
         return np.hstack([left, overlay(self.frame, mask.astype(np.uint8))])
 
-    def _draw(self, _change: object = None) -> None:
-        with self._lock:
-            self.image.value = jpeg(self.picture())
 
-
-class DepthBench:
+class DepthBench(Widget):
     """R with depths of its features switched off: what does each add?
 
     A depth that is off is given as zeros. R was never trained so: what is seen is how far it relies on the depth, not
@@ -91,8 +91,10 @@ class DepthBench:
     Attributes:
         switches: four toggle buttons, conv2_x to conv5_x.
         note: J and F.
-        image, widget: as in `Player`.
+        found: the mask that is shown, bool (H, W).
     """
+
+    slow = True
 
     def __init__(
         self,
@@ -104,13 +106,10 @@ class DepthBench:
     ):
         self.segmenter, self.frame, self.scores, self.features, self.truth = segmenter, frame, scores, features, truth
         self.switches = [ipywidgets.ToggleButton(value=True, description=f"conv{d + 1}_x") for d in (1, 2, 3, 4)]
-        self.note = ipywidgets.HTML()
-        self.image = ipywidgets.Image(format="jpeg", width=min(960, 2 * frame.shape[1]))
-        self._lock = threading.Lock()
-        for switch in self.switches:
-            switch.observe(self._draw, "value")
-        self._draw()
-        self.widget = ipywidgets.VBox([ipywidgets.HBox(self.switches), self.image, self.note])
+        super().__init__(
+            self.switches, min(960, 2 * frame.shape[1]),
+            "the mask made from the depths that are on, and its boundary, right and wrong", above=self.switches, note=True,
+        )
 
     def mask(self) -> np.ndarray:
         """What R makes of the depths that are on: bool (H, W)."""
@@ -118,15 +117,15 @@ class DepthBench:
         maps = [x if kept else torch.zeros_like(x) for x, kept in zip(self.features, on, strict=True)]
         return (self.segmenter.logits(maps, self.scores[None], self.frame.shape[:2])[0] > 0).cpu().numpy()
 
-    def picture(self, mask: np.ndarray) -> np.ndarray:
-        """The mask, and its boundary by `boundary_picture`; uint8 RGB, side by side."""
-        return np.hstack([overlay(self.frame, mask.astype(np.uint8)), boundary_picture(self.frame, mask, self.truth)])
+    def prepare(self) -> None:
+        """The mask, and how good it is."""
+        self.found = self.mask()
+        self.note.value = f"J {jaccard(self.found, self.truth):.2f}, F {boundary_f(self.found, self.truth):.2f}"
 
-    def _draw(self, _change: object = None) -> None:
-        with self._lock:
-            mask = self.mask()
-            self.note.value = f"J {jaccard(mask, self.truth):.2f}, F {boundary_f(mask, self.truth):.2f}"
-            self.image.value = jpeg(self.picture(mask))
+    def picture(self, mask: np.ndarray | None = None) -> np.ndarray:
+        """A mask, that of the switches where left out, and its boundary by `boundary_picture`; uint8 RGB, side by side."""
+        mask = self.found if mask is None else mask
+        return np.hstack([overlay(self.frame, mask.astype(np.uint8)), boundary_picture(self.frame, mask, self.truth)])
 
 
 def refinement_diagram() -> None:
@@ -176,33 +175,6 @@ def refinement_diagram() -> None:
     ax.axis("off")
 
 
-def _shared_convolution(answer: Callable) -> None:
-    g = torch.Generator().manual_seed(5)
-    weight, h = torch.randn(6, 5, 3, 3, generator=g), torch.randn(1, 4, 7, 9, generator=g)
-    scores = torch.randn(3, 1, 7, 9, generator=g)
-    spent = []
-
-    def convolve(x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-        spent.append(x.shape[0] * kernel.numel())  # multiplications a position
-        return F.conv2d(x, kernel, padding=1)
-
-    together = torch.cat([h.expand(3, -1, -1, -1), scores], dim=1)
-    _need(
-        answer(convolve, weight, h, scores),
-        F.conv2d(together, weight, padding=1),
-        {
-            "The score is the last channel of the kernel, not the first.":
-                F.conv2d(torch.cat([scores, h.expand(3, -1, -1, -1)], dim=1), weight, padding=1),
-            "The features' part is missing.": F.conv2d(scores, weight[:, 4:], padding=1),
-            "The scores' part is missing.": F.conv2d(h, weight[:, :4], padding=1).expand(3, -1, -1, -1),
-        },
-        "A convolution over joined channels is a sum of one over each part, with the kernel split alike.",
-    )
-    if sum(spent) > 6 * 9 * (4 + 3):
-        raise Wrong(f"The result is right, but took {sum(spent)} multiplications a position where {6 * 9 * 7} do: "
-                    "the features are the same for every object.")
-
-
 def _channel_attention(answer: Callable) -> None:
     g = torch.Generator().manual_seed(3)
     deeper, shallower = torch.randn(1, 64, 2, 3, generator=g), torch.randn(1, 64, 4, 6, generator=g)
@@ -215,7 +187,7 @@ def _channel_attention(answer: Callable) -> None:
     means = [x.mean((2, 3)) for x in (shallower, deeper)]
     raw, swapped = gate(torch.cat(means, dim=1)), gate(torch.cat(means[::-1], dim=1))
     factors = raw.sigmoid()[..., None, None]
-    _need(
+    need(
         answer(deeper, shallower, gate),
         shallower * factors + up,
         {
@@ -228,13 +200,45 @@ def _channel_attention(answer: Callable) -> None:
     )
 
 
-shared_convolution = Exercise(
-    "shared_convolution", _shared_convolution,
-    ("A kernel over joined channels can be cut along its input channels.",
-     "convolve(h, weight[:, :-1]) once, plus convolve(scores, weight[:, -1:]): the sum broadcasts over objects."),
-)
 channel_attention = Exercise(
     "channel_attention", _channel_attention,
     ("Average both maps over positions, join the averages (shallow first), and ask gate.",
      "sigmoid(gate(averages))[..., None, None] * shallower + F.interpolate(deeper, size of shallower, bilinear)."),
+)
+
+
+def _shared_convolution(answer: Callable) -> None:
+    g = torch.Generator().manual_seed(5)
+    weight, h = torch.randn(6, 5, 3, 3, generator=g), torch.randn(1, 4, 7, 9, generator=g)
+    scores = torch.randn(3, 1, 7, 9, generator=g)
+    spent = []
+
+    def convolve(x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        spent.append(x.shape[0] * kernel.numel())  # multiplications per position
+        return F.conv2d(x, kernel, padding=1)
+
+    together = torch.cat([h.expand(3, -1, -1, -1), scores], dim=1)
+    need(
+        answer(convolve, weight, h, scores),
+        F.conv2d(together, weight, padding=1),
+        {
+            "The score is the last channel of the kernel, not the first.":
+                F.conv2d(torch.cat([scores, h.expand(3, -1, -1, -1)], dim=1), weight, padding=1),
+            "The features' part is missing.": F.conv2d(scores, weight[:, 4:], padding=1),
+            "The scores' part is missing.": F.conv2d(h, weight[:, :4], padding=1).expand(3, -1, -1, -1),
+        },
+        "A convolution over joined channels is a sum of one over each part, with the kernel split alike.",
+    )
+    least = 6 * 9 * (4 + 3)
+    if sum(spent) > least:
+        raise Wrong(f"The result is right, but took {sum(spent)} multiplications per position where {least} do: "
+                    "the features are the same for every object.")
+    if sum(spent) < least:
+        raise Wrong("The result is right, but not all of it came from `convolve`, which counts the multiplications.")
+
+
+shared_convolution = Exercise(
+    "shared_convolution", _shared_convolution,
+    ("A kernel over joined channels can be cut along its input channels.",
+     "convolve(h, weight[:, :-1]) once, plus convolve(scores, weight[:, -1:]): the sum broadcasts over objects."),
 )

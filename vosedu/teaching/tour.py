@@ -1,15 +1,16 @@
-"""Notebook 00: a scene through the whole method."""
+"""Notebook 00: a scene through the whole method. The widget `Tour`; there are no exercises."""
 
 import ipywidgets
 import numpy as np
 
 from ..features import TARGET_DEPTH
 from ..files import datasets
-from ..files.frames import FrameSource
-from ..files.images import to_size
+from ..files.clip import load_clip
+from ..pipeline import track
 from ..segmenter import Segmenter
 from .pictures import pca_colours
 from .player import Player
+from .widget import pressed
 
 
 class Tour:
@@ -29,10 +30,11 @@ class Tour:
     def __init__(self, segmenter: Segmenter, scene: str = "tumble", height: int = 240):
         self.segmenter, self.height, self.player = segmenter, height, None
         notes = datasets.scene_notes()
-        self.scene = ipywidgets.Dropdown(options=[(n["title"], name) for name, n in notes.items()], value=scene)
-        self.object = ipywidgets.Dropdown()
+        options = [(note["title"], name) for name, note in notes.items()]
+        self.scene = ipywidgets.Dropdown(options=options, value=scene, description="scene")
+        self.object = ipywidgets.Dropdown(description="object")
         self.button = ipywidgets.Button(description="Run", button_style="primary")
-        self.bar = ipywidgets.IntProgress(layout=ipywidgets.Layout(width="140px"))
+        self.bar = ipywidgets.IntProgress(description="progress", layout=ipywidgets.Layout(width="220px"))
         self.note = ipywidgets.HTML()
         self.stage = ipywidgets.VBox()
         self.scene.observe(self._describe, "value")
@@ -49,26 +51,21 @@ class Tour:
 
     def run(self, _button: object = None) -> Player:
         """Segment the chosen object from its first mask on."""
-        self.button.disabled = True
-        try:
-            scene, i = datasets.scene(self.scene.value), self.object.value
-            source = FrameSource(scene.frames, short_side=self.height)
-            frames = [frame for _, frame in source][scene.given[i]:]
-            mask = to_size((scene.labels(scene.given[i]) == i).astype(np.uint8), frames[0].shape[:2])
-            video, basis = self.segmenter.start(frames[0], mask), None
-            self.bar.value, self.bar.max = 0, len(frames)
-            colours, scores, labels = [], [], [mask]
-            for t, frame in enumerate(frames):
-                features = self.segmenter.features(frame[None])[TARGET_DEPTH][0]
-                picture, basis = pca_colours(features, basis)
+        with pressed([self.button]):
+            clip, i = load_clip(self.scene.value, short_side=self.height), self.object.value
+            first = datasets.scene(self.scene.value).given[i]
+            mask = (clip.masks[first] == i).astype(np.uint8)
+            self.bar.value, self.bar.max = 0, len(clip.frames) - first
+            frames, colours, scores, labels, basis = [], [], [], [], None
+            for shown in track(self.segmenter, clip, {first: mask}):
+                picture, basis = pca_colours(self.segmenter.features(shown.frame[None])[TARGET_DEPTH][0], basis)
+                frames.append(shown.frame)
                 colours.append(picture)
-                if t > 0:
-                    labels.append(video.step(frame).cpu().numpy())
-                    scores.append(video.scores[0].float().cpu().numpy())
-                self.bar.value = t + 1
+                labels.append(shown.labels)
+                if shown.state.scores is not None:
+                    scores.append(shown.state.scores[0].float().cpu().numpy())
+                self.bar.value += 1
             scores.insert(0, scores[0])  # the first frame is given, not predicted
             self.player = Player(frames, scores, labels, colours)
             self.stage.children = [self.player.widget]
-        finally:
-            self.button.disabled = False
         return self.player

@@ -1,6 +1,5 @@
-"""Notebook 02: D and its weighted loss."""
+"""Notebook 02: D and its weighted loss. The widget `Relearner`, the exercises `loss_share` and `pixel_weights`."""
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,11 +13,12 @@ from ..config import Config
 from ..memory import initial_gamma
 from ..segmenter import FirstFrame
 from ..target_model import TargetModel, learn
-from .exercise import Exercise, _need
-from .pictures import jpeg, score_picture, with_scale
+from .exercise import Exercise, need
+from .pictures import score_picture, with_scale
+from .widget import Widget
 
 
-class Relearner:
+class Relearner(Widget):
     """D, learned anew whenever a slider is let go: what kappa_min, lambda and the position of the labels do.
 
     Args:
@@ -28,12 +28,13 @@ class Relearner:
         config: what the sliders do not set.
 
     Attributes:
-        share, decay, shift: sliders: kappa_min, log10 of both lambdas, columns by which the labels are moved.
+        share, decay, shift: sliders: kappa_min, log10 of both lambdas, columns by which the labels are moved to the right.
         rule: dropdown of the readings of eq. (4), `RULES`.
         note: the balance meter (the target's share of the loss), and the seconds that learning took.
-        image, widget: as in `Player`.
+        model: what was learned last.
     """
 
+    slow = True
     RULES = (("max, root (meant)", ("max", "root")), ("max, v as printed", ("max", "printed")),
              ("min, v as printed", ("min", "printed")))
 
@@ -45,14 +46,10 @@ class Relearner:
         self.decay = ipywidgets.FloatSlider(value=decay, min=-4, max=6, step=0.5, description="log10 lambda", **options)
         self.shift = ipywidgets.IntSlider(value=0, min=-96, max=96, step=16, description="shift", **options)
         self.rule = ipywidgets.Dropdown(options=self.RULES, description="eq. (4)")
-        self.note = ipywidgets.HTML()
-        self.image = ipywidgets.Image(format="jpeg", width=min(960, 2 * frames[0].shape[1]))
-        self._lock = threading.Lock()
-        controls = self.share, self.rule, self.decay, self.shift
-        for control in controls:
-            control.observe(self._draw, "value")
-        self._draw()
-        self.widget = ipywidgets.VBox([self.image, self.note, *controls])
+        super().__init__(
+            [self.share, self.rule, self.decay, self.shift], min(960, 2 * frames[0].shape[1]),
+            "score maps of the target model as it was just learned, over the first frame and over a later one", note=True,
+        )
 
     @torch.inference_mode()
     def learn(self) -> tuple[TargetModel, float]:
@@ -67,56 +64,32 @@ class Relearner:
         model = learn(self.samples.features, self.samples._replace(labels=labels).normal(config), gamma, config)
         return model, ((v * labels).sum() / v.sum()).item()
 
-    def picture(self, model: TargetModel) -> np.ndarray:
-        """Its score maps over both frames, side by side; uint8 RGB."""
+    @torch.inference_mode()
+    def prepare(self) -> None:
+        """Learn, and read the balance meter."""
+        began = time.perf_counter()
+        self.model, share = self.learn()
+        took = time.perf_counter() - began
+        self.note.value = (f"target's share of the loss <progress max='1' value='{share:.3f}'></progress> {share:.2f}; "
+                           f"learned in {took:.2f} s")
+
+    def picture(self, model: TargetModel | None = None) -> np.ndarray:
+        """Score maps of a model, what was learned last where left out, over both frames, side by side; uint8 RGB."""
+        model = model or self.model
         channels = self.samples.features.shape[2]
         first = self.samples.features[0, 0].view(channels, *self.samples.size)
         scores = [model.scores(model.project(x))[0].cpu().numpy() for x in (first, self.features)]
         return with_scale(np.hstack([score_picture(s, frame) for s, frame in zip(scores, self.frames, strict=True)]))
 
-    @torch.inference_mode()
-    def _draw(self, _change: object = None) -> None:
-        with self._lock:
-            began = time.perf_counter()
-            model, share = self.learn()
-            took = time.perf_counter() - began
-            self.note.value = (f"target's share of the loss <progress max='1' value='{share:.3f}'></progress> {share:.2f}; "
-                               f"learned in {took:.2f} s")
-            self.image.value = jpeg(self.picture(model))
 
-
-def _pixel_weights(answer: Callable) -> None:
-    printed = ("This is the printed min: a target smaller than kappa_min is then never strengthened. Which of the two "
-               "shares should win?")
-    always = "A target larger than kappa_min is held down to it: kappa is the larger of the two shares, not always kappa_min."
-    for rows, columns, smaller in ((3, 4, printed), (14, 15, always)):  # a target below kappa_min, and one above
-        labels = torch.zeros(15, 16)
-        labels[:rows, :columns] = 1
-        right = loss.pixel_weights(labels)
-        _need(
-            answer(labels, 0.1),
-            right,
-            {
-                "This is the square of v: eq. (2) squares v itself, so v must be the square root.": right.square(),
-                smaller: loss.pixel_weights(labels, share_rule="min"),
-                "This is the printed min, and squared: see both notes below eq. (4).": loss.pixel_weights(
-                    labels, share_rule="min", weight_power="printed"
-                ),
-                "Target and background are exchanged.": loss.pixel_weights(1 - labels, 0.9),
-            },
-            "On the target v² should be kappa / (the target's share of the pixels), elsewhere (1 - kappa) / (the rest's).",
-        )
-
-
-def _residual_weight(answer: Callable) -> None:
-    """The share of the loss that lies on the target."""
+def _loss_share(answer: Callable) -> None:
     labels = torch.zeros(12, 10)
     labels[2:4, 3:6] = 1
     for power in (0.5, 1.0):
         v = literal.pixel_weights(labels, 0.1, max, power)
         right = (v.square() * labels).sum() / v.square().sum()
-        _need(
-            torch.as_tensor(answer(v, labels)),
+        need(
+            answer(v, labels),
             right,
             {
                 "This takes v; the loss squares it.": (v * labels).sum() / v.sum(),
@@ -126,13 +99,34 @@ def _residual_weight(answer: Callable) -> None:
         )
 
 
+loss_share = Exercise(
+    "loss_share", _loss_share,
+    ("If all residuals were 1, what would the loss of eq. (2) be? And the part of it on the target?",
+     "v enters the loss squared: (v² · labels).sum() / v².sum()."),
+)
+
+
+def _pixel_weights(answer: Callable) -> None:
+    printed = ("This is the printed min: a target smaller than kappa_min is then never strengthened. Which of the two "
+               "shares should win?")
+    always = "A target larger than kappa_min is held down to it: kappa is the larger of the two shares, not always kappa_min."
+    # a target below kappa_min, one above, and another kappa_min
+    for rows, columns, share, smaller in ((3, 4, 0.1, printed), (14, 15, 0.1, always), (3, 4, 0.3, printed)):
+        labels = torch.zeros(15, 16)
+        labels[:rows, :columns] = 1
+        right = loss.pixel_weights(labels, share)
+        wrong = {
+            "This is the square of v: eq. (2) squares v itself, so v must be the square root.": right.square(),
+            smaller: loss.pixel_weights(labels, share, "min"),
+            "Target and background are exchanged.": torch.where(labels > 0, right[-1, -1], right[0, 0]),
+            "This has 0.1 for target_share, whatever is given.": loss.pixel_weights(labels, 0.1),
+        }
+        need(answer(labels, share), right, wrong,
+             "On the target v² should be kappa / (the target's share of the pixels), elsewhere (1 - kappa) / (the rest's).")
+
+
 pixel_weights = Exercise(
     "pixel_weights", _pixel_weights,
     ("labels.mean() is the target's share of the image. kappa is the larger of that and target_share.",
      "v² = kappa / share on the target and (1 - kappa) / (1 - share) elsewhere; torch.where puts both together."),
-)
-loss_share = Exercise(
-    "loss_share", _residual_weight,
-    ("If all residuals were 1, what would the loss of eq. (2) be? And the part of it on the target?",
-     "v enters the loss squared: (v² · labels).sum() / v².sum()."),
 )

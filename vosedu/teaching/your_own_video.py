@@ -1,9 +1,10 @@
-"""Notebook 09: the reader's own video, and clips made of cut-outs."""
+"""Notebook 09: the reader's own video, and clips made of cut-outs. The widgets `Studio` and `SceneEditor`; no exercises."""
 
 import base64
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -14,15 +15,18 @@ from ..config import PRESETS
 from ..errors import InputError
 from ..evaluation.metrics import jaccard
 from ..files import datasets
+from ..files.clip import Clip, load_clip
 from ..files.films import OverlayWriter
 from ..files.frames import FrameSource
-from ..files.images import check_first_mask, image_files, read_mask, to_size, write_mask
+from ..files.images import check_first_mask, image_files, read_mask, resized, to_size, working_size, write_mask
+from ..files.threads import BackgroundWriter
 from ..files.whole import make_folder
-from ..pipeline import segment_video
+from ..pipeline import segment_video, track
 from ..segmenter import Segmenter
 from ..training.effects import lay
 from .painter import Painter, snap
 from .player import Player
+from .widget import pressed
 
 LARGEST_LINK = 30_000_000
 """Bytes that a download link may hold: it travels to the browser with the widget."""
@@ -65,15 +69,15 @@ class Studio:
         wide = ipywidgets.Layout(width="420px")
         self.source = ipywidgets.Text(value=str(path), description="video", layout=wide, continuous_update=False)
         sides = [("short side 240, quick", 240), ("short side 360", 360), ("short side 480", 480)]
-        self.short_side = ipywidgets.Dropdown(options=sides, value=240)
-        self.preset = ipywidgets.Dropdown(options=list(PRESETS), value="best")
+        self.short_side = ipywidgets.Dropdown(options=sides, value=240, description="size")
+        self.preset = ipywidgets.Dropdown(options=list(PRESETS), value="best", description="preset")
         self.upload = ipywidgets.FileUpload(accept="video/*,image/png", description="video or mask")
         buttons = {"snap to edges": self.snap, "run": self.run}
         self.buttons = [ipywidgets.Button(description=text) for text in buttons]
         for button, call in zip(self.buttons, buttons.values(), strict=True):
             button.on_click(lambda _button, call=call: self._guard(call))
         self.buttons[-1].button_style = "primary"
-        self.bar = ipywidgets.IntProgress(layout=ipywidgets.Layout(width="140px"))
+        self.bar = ipywidgets.IntProgress(description="progress", layout=ipywidgets.Layout(width="220px"))
         self.note, self.stage, self.canvas = ipywidgets.HTML(), ipywidgets.VBox(), ipywidgets.VBox()
         self.links = ipywidgets.HTML()
         for control in (self.source, self.short_side):
@@ -86,22 +90,19 @@ class Studio:
             self.note, self.links, self.canvas, self.stage,
         ])
 
-    def _guard(self, call) -> None:
+    def _guard(self, call: Callable[[], None]) -> None:
         """What goes wrong in a callback is said below the buttons; a traceback would go to a log nobody reads."""
-        for button in self.buttons:
-            button.disabled = True
-        try:
-            call()
-        except InputError as error:
-            self.note.value = f"<b>{error}</b>"
-        finally:
-            for button in self.buttons:
-                button.disabled = False
+        with pressed(self.buttons):
+            try:
+                call()
+            except InputError as error:
+                self.note.value = f"<b>{error}</b>"
 
     def open(self) -> None:
         """Read the first frame and lay it under the brush."""
-        self.frames = FrameSource(Path(self.source.value).expanduser(), self.short_side.value)
-        self.painter = Painter(next(iter(self.frames))[1])
+        self.frames = FrameSource(Path(self.source.value).expanduser())
+        self._size = working_size(self.frames.size, self.short_side.value)
+        self.painter = Painter(resized(next(iter(self.frames))[1], self._size))
         self.canvas.children = [self.painter]
         self.stage.children, self.player, self.bar.value, self.links.value = [], None, 0, ""
         self.note.value = "Paint each object with a number of its own; <i>snap to edges</i> tidies a rough outline; then run."
@@ -112,7 +113,7 @@ class Studio:
         path = make_folder(self.out) / Path(file["name"]).name
         path.write_bytes(bytes(file["content"]))
         if path.suffix.lower() == ".png":
-            self.painter.labels = to_size(read_mask(path, self.frames.size), self.frames.working_size)
+            self.painter.labels = to_size(read_mask(path, self.frames.size), self._size)
         else:
             self.source.value = str(path)
 
@@ -125,33 +126,31 @@ class Studio:
         labels = self.painter.labels
         check_first_mask(labels, "the painting")
         folder = make_folder(self.out / f"{self.frames.path.stem}-masks")
-        segmenter = Segmenter.from_pretrained("compact", config=PRESETS[self.preset.value], device=self.device)
+        film, given = self.out / f"{self.frames.path.stem}-overlay.mp4", to_size(labels, self.frames.size)
+        write_mask(self.out / f"{self.frames.path.stem}-painted.png", given)
+        segmenter = Segmenter.from_pretrained(
+            "compact", config=PRESETS[self.preset.value], device=self.device, short_side=self.short_side.value
+        )
         frames, scores, answers = [], [], []
         self.bar.value, self.bar.max = 0, self.frames.count or 100
-
-        def keep(video, frame: np.ndarray, answer: np.ndarray) -> None:
-            frames.append(frame)
-            answers.append(answer)
-            if video.scores is not None:
-                scores.append(video.scores.amax(dim=0).float().cpu().numpy())
-            self.bar.value += 1
-
-        film = self.out / f"{self.frames.path.stem}-overlay.mp4"
-        write_mask(self.out / f"{self.frames.path.stem}-painted.png", to_size(labels, self.frames.size))
-        with OverlayWriter(film, self.frames.fps, self.frames.size) as drawing:
-            given = to_size(labels, self.frames.size)
-            video = segment_video(segmenter, self.frames, given, labels, folder, drawing, each=keep)
+        with OverlayWriter(film, self.frames.fps, self.frames.size) as drawing, BackgroundWriter() as writer:
+            for shown in segment_video(segmenter, self.frames, {0: given}, folder, writer, drawing):
+                frames.append(resized(shown.frame, self._size))
+                answers.append(to_size(shown.labels, self._size))
+                if shown.state.scores is not None:
+                    scores.append(shown.state.scores.amax(dim=0).float().cpu().numpy())
+                self.bar.value += 1
         self.player = Player(frames[1:], scores, answers[1:])
         self.stage.children = [self.player.widget]
-        took = sum(video.stopwatch.seconds().values())
-        self.note.value = (f"{len(frames)} frames, {len(video.ids)} objects, {len(frames) / took:.1f} frames per second of "
-                           f"computing. Masks in <code>{folder}</code>, film in <code>{film}</code>.")
+        took = sum(shown.state.stopwatch.seconds().values())
+        self.note.value = (f"{len(frames)} frames, {len(shown.state.ids)} objects, {len(frames) / took:.1f} frames per second "
+                           f"of computing. Masks in <code>{folder}</code>, film in <code>{film}</code>.")
         masks = download_link("the masks", image_files(folder))
         self.links.value = f"Save {masks} or {download_link('the film', [film])}."
 
 
 class SceneEditor:
-    """A clip made of cut-outs: a target that walks, a look-alike, something in the way, a change of light; J as it comes.
+    """A clip made of cut-outs, with a target that walks, a look-alike, a pillar and a change of light; segmented, with its J.
 
     The sprites come from the first frame of the bundled scene "huddle", the backdrop from "hidden".
 
@@ -165,21 +164,19 @@ class SceneEditor:
         likeness: slider; 0 no second toy, 1 a twin of the target; between, its colours turn towards the target's.
         cover: slider; width of the pillar in the middle, in widths of the target.
         light: slider; brightness at the end, as a factor.
-        player: of the last run; scores: its J frame by frame.
+        player: of the last run; scores: J of its frames from the second on.
         widget: all of it, for display.
     """
 
     def __init__(self, segmenter: Segmenter, length: int = 24, height: int = 240):
         self.segmenter, self.length = segmenter, length
-        scene = datasets.scene("huddle")
-        frame = next(iter(FrameSource(scene.frames, short_side=height)))[1]
-        labels = to_size(scene.labels(0), frame.shape[:2])
-        room = FrameSource(datasets.scene("hidden").frames, short_side=height)
-        self.backdrop = next(frame for name, frame in room if name == "00020")  # its target is out of sight there
+        toys = load_clip("huddle", short_side=height, frames=1)
+        self.backdrop = load_clip("hidden", short_side=height, frames=21).frames[20]  # its target is out of sight there
+        frame, labels = toys.frames[0], toys.masks[0]
         self.sprites = {i: self._sprite(frame, labels == i) for i in (1, 2, 3, 4)}
         names = datasets.scene_notes()["huddle"]["objects"]
         slider = {"continuous_update": False, "style": {"description_width": "90px"}}
-        self.target = ipywidgets.Dropdown(options=[(names[str(i)], i) for i in self.sprites], value=3)
+        self.target = ipywidgets.Dropdown(options=[(names[str(i)], i) for i in self.sprites], value=3, description="target")
         self.likeness = ipywidgets.FloatSlider(value=0.0, min=0, max=1, step=0.1, description="look-alike", **slider)
         self.cover = ipywidgets.FloatSlider(value=0.0, min=0, max=2, step=0.1, description="pillar", **slider)
         self.light = ipywidgets.FloatSlider(value=1.0, min=0.3, max=1.7, step=0.1, description="light at end", **slider)
@@ -237,19 +234,14 @@ class SceneEditor:
 
     def run(self, _button: object = None) -> None:
         """Make the clip, segment it, show J."""
-        self.button.disabled = True
-        try:
+        with pressed([self.button]):
             frames, masks = self.clip()
-            video = self.segmenter.start(frames[0], masks[0])
-            labels, scores = [], []
-            for frame in frames[1:]:
-                labels.append(video.step(frame).cpu().numpy())
-                scores.append(video.scores[0].float().cpu().numpy())
+            shown = track(self.segmenter, Clip("made of cut-outs", frames, masks), {0: masks[0]})
+            answers = [(frame.labels, frame.state.scores[0].float().cpu().numpy()) for frame in islice(shown, 1, None)]
+            labels, scores = zip(*answers, strict=True)
             self.scores = [jaccard(a, b) for a, b in zip(labels, masks[1:], strict=True)]
-            self.player = Player(list(frames[1:]), scores, labels)
+            self.player = Player(list(frames[1:]), list(scores), list(labels))
             self.stage.children = [self.player.widget]
             worst = int(np.argmin(self.scores))
             self.note.value = f"J {np.mean(self.scores):.2f}; lowest in frame {worst + 1}: {self.scores[worst]:.2f}"
             self.player.index.value = worst
-        finally:
-            self.button.disabled = False

@@ -19,8 +19,8 @@ from ..files.images import resized, to_size
 from ..refinement import Refinement
 from ..segmenter import Segmenter, batches
 from ..weights import fill, part, read_state
-from .clips import Clips
-from .offline import Training
+from .offline import Pretrained, Training
+from .shots import Clips
 
 FINE_TUNE_STEPS = 100
 FINE_TUNE_BATCH = 4
@@ -34,7 +34,7 @@ class TargetEncoder(nn.Module):
 
     Args:
         channels: of conv4_x.
-        width: of the hidden maps.
+        width: channels of the hidden maps.
     """
 
     def __init__(self, channels: int, width: int = 96):
@@ -86,9 +86,27 @@ class BaseNet(nn.Module):
 class BaseTraining(Training):
     """Training of the Base net: the same samples and recipe; the reference frame is encoded in every step."""
 
+    what = "Base net"
+    flag = "base-net"
+    help = "train Table 1's Base net, a target encoder in D's place"
+    suffix = "-base"
+
+    @classmethod
+    def start(cls, pretrained: Pretrained, fine_tune: bool) -> dict[str, Tensor]:
+        """As `Training.start`, for the R in the Base net."""
+        return {f"refinement.{name}": value for name, value in super().start(pretrained, fine_tune).items()}
+
     def build(self) -> nn.Module:
         """A Base net with random parameters."""
         return BaseNet(self.segmenter.backbone.channels)
+
+    def parts(self, pretrained: Pretrained) -> dict[str, nn.Module]:
+        """The whole net; it is of use to `table1` alone."""
+        return {"base": self.trained()}
+
+    def write(self, path: Path, pretrained: Pretrained) -> None:
+        """As `Training.write`; a readout of D has no place beside it."""
+        super().write(path, pretrained._replace(readout=None))
 
     def logits(self, network: nn.Module, sequences: list[tuple[Clips, int]], frames: Tensor) -> tuple[Tensor, None]:
         """As `Training.logits`, with an encoding of each reference frame in place of D, and so without scores."""
@@ -96,9 +114,8 @@ class BaseTraining(Training):
         shots = [clips.reference(index) for clips, index in sequences]
         images = torch.from_numpy(np.stack([s.frame for s in shots]))[:, None]
         masks = torch.from_numpy(np.stack([s.mask for s in shots])).to(self.segmenter.device).float()
-        reference = self.features(images)[TARGET_DEPTH]
-        each = (x.repeat_interleave(count, dim=0) for x in (reference, masks))
-        return network(self.features(frames), *each, tuple(frames.shape[2:4])), None
+        reference, masks = (x.repeat_interleave(count, dim=0) for x in (self.features(images)[TARGET_DEPTH], masks))
+        return self.output(network, self.features(frames), reference, masks, tuple(frames.shape[2:4])), None
 
 
 def load_base_net(path: Path, channels: Sequence[int]) -> BaseNet:

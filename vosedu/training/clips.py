@@ -1,83 +1,78 @@
-"""What offline training learns from: videos with masks, and still images with masks that are made into clips."""
+"""What offline training learns from: frames with masks, from videos here and from photographs in `stills`."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from pathlib import Path
 
 import cv2
 import numpy as np
 
+from ..errors import InputError
 from ..files.datasets import AnnotatedVideo
 from ..files.images import image_files, read_image
-from .effects import bend, camera, motion, recolour
+from .effects import bend, camera, mirrored, motion, recolour, to_bytes
+from .shots import Shot
 
-VOID = 255
-"""In a mask: not known, and left out of every loss."""
 SIGHT = 0.008
-"""Least share of the frame that an object covers in a rendered reference frame."""
-
-
-class Shot(NamedTuple):
-    """A frame and where one object is in it."""
-
-    frame: np.ndarray
-    """uint8 RGB (H, W, 3)."""
-    mask: np.ndarray
-    """uint8 (H, W), 1 on the object, `VOID` where nobody knows."""
-
-
-class Clips(Protocol):
-    """A collection of sequences, each with one object; every shot has the size asked for at construction."""
-
-    def __len__(self) -> int:
-        """How many sequences there are."""
-
-    def key(self, index: int) -> str:
-        """A name that no other sequence has, for keeping what was learned on its reference frame."""
-
-    def reference(self, index: int) -> Shot:
-        """The frame that D is learned on; always the same."""
-
-    def draw(self, index: int, rng: np.random.Generator) -> Shot:
-        """A validation frame (Section 3.3) at random."""
+"""Least share of the frame that an object covers where `AnyFrameClips` takes the frame as a reference."""
 
 
 def fit(shot: Shot, size: tuple[int, int]) -> Shot:
-    """The shot scaled until it covers `size` (H, W), then cropped about the object."""
+    """The shot scaled until it covers `size` (H, W), its shape kept; what stands over is cut off, so that the object comes
+    as near to the middle as it can."""
     height, width = shot.mask.shape
     scale = max(size[0] / height, size[1] / width)
     rows, columns = np.nonzero(shot.mask)
     centre = np.array([columns.mean(), rows.mean()]) if len(rows) else np.array([width, height]) / 2
     shift = [np.clip(n / 2 - scale * c, n - scale * m, 0) for n, c, m in zip(size[::-1], centre, (width, height), strict=True)]
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-    if scale < 0.7:  # a small picture by area averages first: a warp alone would alias
+    if scale < 0.7:  # a warp alone would alias: scale by averaging areas, and leave only the shift to the warp
         small = (max(size[1], round(width * scale)), max(size[0], round(height * scale)))
         shot = Shot(cv2.resize(shot.frame, small, interpolation=cv2.INTER_AREA),
                     cv2.resize(shot.mask, small, interpolation=cv2.INTER_NEAREST_EXACT))
         matrix[:, :2] /= scale
-    return Shot(*(cv2.warpAffine(part, matrix, size[::-1], flags=how, borderMode=cv2.BORDER_REPLICATE)
-                  for part, how in zip(shot, (cv2.INTER_LINEAR, cv2.INTER_NEAREST), strict=True)))
+    frame, mask = (cv2.warpAffine(image, matrix, size[::-1], flags=how, borderMode=cv2.BORDER_REPLICATE)
+                   for image, how in ((shot.frame, cv2.INTER_LINEAR), (shot.mask, cv2.INTER_NEAREST)))
+    return Shot(frame, mask)
 
 
-def annotated(sequence: AnnotatedVideo) -> list[int]:
-    """The frames of a sequence that have a mask."""
-    return [k for k, name in enumerate(sequence.frame_names) if (sequence.masks / f"{name}.png").exists()]
+def folder_and_names(path: Path) -> tuple[Path, list[str]]:
+    """A folder of videos, and which of them are meant; none named: all.
+
+    Args:
+        path: a folder with JPEGImages and Annotations; or a list in its ImageSets, one name per line, such as
+            DAVIS/ImageSets/2017/train.txt.
+
+    Raises:
+        InputError: a file that is not below a folder ImageSets, or that names nothing.
+    """
+    if not path.is_file():
+        return path, []
+    lists = next((folder for folder in path.resolve().parents if folder.name == "ImageSets"), None)
+    if lists is None:
+        raise InputError(f"{path} is a file: give a folder with JPEGImages and Annotations, or a list in its ImageSets")
+    names = path.read_text(encoding="utf-8", errors="replace").split()
+    if not names:
+        raise InputError(f"{path} names no video: write one name per line")
+    return lists.parent, names
 
 
 class VideoClips:
-    """Every object of annotated videos: DAVIS, YouTube-VOS, rendered scenes (`vosedu.files.datasets.load`).
+    """Every object of annotated videos; the reference is the frame in which its mask is given, as in Section 3.3.
 
     Args:
-        sequences: as `vosedu.files.datasets.load` gives them.
+        videos: as `vosedu.files.datasets.load` gives them.
         size: (H, W) of all shots.
         name: of the collection.
     """
 
-    def __init__(self, sequences: Sequence[AnnotatedVideo], size: tuple[int, int], name: str = "videos"):
+    def __init__(self, videos: Sequence[AnnotatedVideo], size: tuple[int, int], name: str = "videos"):
         self.size, self.name = size, name
-        self.items = [
-            (sequence, index, int(i))
-            for sequence in sequences
-            for index, labels in sequence.entries().items()
+        self.paths = {video.name: image_files(video.frames) for video in videos}
+        self.annotated = {video.name: _with_mask(video) for video in videos}
+        self.items = [  # video, reference frame, object id
+            (video, index, int(i))
+            for video in videos
+            for index, labels in video.entries().items()
             for i in np.unique(labels[labels > 0])
         ]
 
@@ -86,59 +81,75 @@ class VideoClips:
 
     def key(self, index: int) -> str:
         """Of the collection, the video and the object."""
-        sequence, _, i = self.items[index]
-        return f"{self.name}-{sequence.name}-{i}"
+        video, _, i = self.items[index]
+        return f"{self.name}-{video.name}-{i}"
 
     def shot(self, index: int, frame: int) -> Shot:
         """One frame of a sequence with its object's mask."""
-        sequence, _, i = self.items[index]
-        path = image_files(sequence.frames)[frame]
-        return fit(Shot(read_image(path), (sequence.labels(frame) == i).astype(np.uint8)), self.size)
+        video, _, i = self.items[index]
+        return fit(Shot(read_image(self.paths[video.name][frame]), (video.labels(frame) == i).astype(np.uint8)), self.size)
 
-    def later(self, index: int) -> list[int]:
-        """The annotated frames behind the reference frame."""
-        sequence, first, _ = self.items[index]
-        return [k for k in annotated(sequence) if k > first] or [first]
+    def others(self, index: int) -> list[int]:
+        """The frames that `draw` chooses from: those with a mask after the reference frame, or if there is none, that one."""
+        video, reference, _ = self.items[index]
+        return [k for k in self.annotated[video.name] if k > reference] or [reference]
 
     def reference(self, index: int) -> Shot:
         """The frame in which the object's mask is given."""
         return self.shot(index, self.items[index][1])
 
     def draw(self, index: int, rng: np.random.Generator) -> Shot:
-        """One of the labelled frames that `later` lists."""
-        return self.shot(index, int(rng.choice(self.later(index))))
+        """One of the frames in `others`."""
+        return self.shot(index, int(rng.choice(self.others(index))))
 
 
-class RenderedClips(VideoClips):
-    """Objects of rendered scenes, where frames are few: every frame with the object well in sight is the reference frame of a
-    sequence of its own, and what is drawn from the others is mirrored now and then, warped a little, and has the light and
-    the faults of a camera."""
+class AnyFrameClips(VideoClips):
+    """Objects of annotated videos where frames are few: each frame in which an object is well in sight is the reference of a
+    sequence of its own. The frames before it and after it are drawn, now and then mirrored, warped a little, and with the
+    light and the faults of a camera.
 
-    def __init__(self, sequences: Sequence[AnnotatedVideo], size: tuple[int, int], name: str = "rendered"):
-        super().__init__(sequences, size, name)
+    Args:
+        videos: as `vosedu.files.datasets.load` gives them.
+        size: (H, W) of all shots.
+        name: of the collection.
+    """
+
+    def __init__(self, videos: Sequence[AnnotatedVideo], size: tuple[int, int], name: str = "videos"):
+        super().__init__(videos, size, name)
+        shares = {video.name: {k: _shares(video.labels(k)) for k in self.annotated[video.name]} for video in videos}
         self.items = [
-            (sequence, k, i)
-            for sequence, _, i in self.items
-            for k in annotated(sequence)
-            if (sequence.labels(k) == i).mean() > SIGHT
+            (video, k, i)
+            for video, _, i in self.items
+            for k, covered in shares[video.name].items()
+            if covered.get(i, 0) > SIGHT
         ]
 
     def key(self, index: int) -> str:
         """As `VideoClips.key`, and of the reference frame, for here an object has several."""
         return f"{super().key(index)}-{self.items[index][1]}"
 
-    def later(self, index: int) -> list[int]:
-        """The other annotated frames, before and behind the reference frame."""
-        sequence, reference, _ = self.items[index]
-        return [k for k in annotated(sequence) if k != reference] or [reference]
+    def others(self, index: int) -> list[int]:
+        """The other frames with a mask, before and after the reference frame."""
+        video, reference, _ = self.items[index]
+        return [k for k in self.annotated[video.name] if k != reference] or [reference]
 
     def draw(self, index: int, rng: np.random.Generator) -> Shot:
         """As `VideoClips.draw`, with other light and colours, and as cameras blur and code it."""
         shot = super().draw(index, rng)
         frame, mask = shot.frame.astype(np.float32) / 255, shot.mask.astype(np.float32)
         if rng.random() < 0.3:
-            frame, mask = frame[:, ::-1].copy(), mask[:, ::-1].copy()
+            frame, mask = mirrored(frame, mask)
         if rng.random() < 0.7:
             frame, mask = bend([frame, mask], motion(mask, rng, 0.4), rng, abs(rng.normal(0, self.size[0] / 240)))
-        picture = camera(recolour(frame, rng, 0.3), rng)
-        return Shot((np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8), (mask > 0.5).astype(np.uint8))
+        return Shot(to_bytes(camera(recolour(frame, rng, 0.3), rng)), (mask > 0.5).astype(np.uint8))
+
+
+def _with_mask(video: AnnotatedVideo) -> list[int]:
+    """The frames of a video that have a mask."""
+    return [k for k, name in enumerate(video.frame_names) if (video.masks / f"{name}.png").exists()]
+
+
+def _shares(labels: np.ndarray) -> dict[int, float]:
+    """Object id -> share of the frame that it covers, from ids (H, W)."""
+    ids, counts = np.unique(labels, return_counts=True)
+    return dict(zip(ids.tolist(), (counts / labels.size).tolist(), strict=True))

@@ -12,7 +12,8 @@ COLUMNS = ("step", "loss", "held-out loss", "held-out J", "held-out J of D alone
 
 
 def add_row(path: Path, columns: Sequence[str], row: Sequence[float]) -> None:
-    """Write a row of a CSV whose first column is the step; rows from that step on, of a run cut off, give way to it."""
+    """Add a row to a CSV whose first column is the step. Rows from that step on, which a run that was cut off has left, are
+    removed."""
     rows = read_table(path, int(row[0]))
     with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([columns, *rows, [f"{v:.8g}" for v in row]])

@@ -30,7 +30,7 @@ DEPTH_WEIGHTS = (0.5, 0.75, 2.0, 0.75)
 
 
 def load_images(folders: list[Path]) -> list[np.ndarray]:
-    """Every JPEG and PNG below the folders, RGB uint8 (H, W, 3), in sorted order.
+    """Every JPEG (.jpg) and PNG below the folders, RGB uint8 (H, W, 3), in sorted order; damaged ones are left out.
 
     Raises:
         InputError: there is none.
@@ -44,7 +44,17 @@ def load_images(folders: list[Path]) -> list[np.ndarray]:
 
 
 def random_crop(image: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """A (size, size, 3) crop under a random scale (0.4 to 1.6), rotation, shear, flip, colour, blur and noise."""
+    """A crop of an image under a random scale, rotation, shear, mirroring, colour, blur and noise.
+
+    Args:
+        image: uint8 RGB (H, W, 3).
+        size: rows and columns of the crop.
+        rng: decides everything.
+
+    Returns:
+        float32 (size, size, 3) in [0, 1]. The scale is 0.6 to 2.2, or more where the image is small for the crop; what lies
+        outside the image is mirrored.
+    """
     height, width = image.shape[:2]
     scale = math.exp(rng.uniform(math.log(0.6), math.log(2.2)))
     scale = max(scale, size / min(height, width) * 0.9)
@@ -56,10 +66,8 @@ def random_crop(image: np.ndarray, size: int, rng: np.random.Generator) -> np.nd
     centre = [rng.uniform(min(reach, n / 2), max(n - reach, n / 2)) for n in (width, height)]
     offset = size / 2 - linear @ np.array(centre)
     matrix = np.hstack([linear, offset[:, None]])
-    flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    crop = cv2.warpAffine(image, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
-    crop = crop.astype(np.float32) / 255
-    crop = recolour(crop, rng)
+    crop = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    crop = recolour(crop.astype(np.float32) / 255, rng)
     if rng.random() < 0.3:
         crop = cv2.GaussianBlur(crop, (0, 0), rng.uniform(0.3, 1.8))
     if rng.random() < 0.2:
@@ -93,7 +101,14 @@ class Distillation:
         )
 
     def losses(self, images: Tensor) -> Tensor:
-        """(4,) share of each teacher map's variance that the student leaves unexplained, for (B, 3, H, W) in [0, 1]."""
+        """Share of the variance of the teacher's maps, at each of the four depths, that the student leaves unexplained.
+
+        Args:
+            images: (B, 3, H, W), RGB in [0, 1].
+
+        Returns:
+            (4,), means over channels, each by its own variance over all batches so far.
+        """
         with torch.no_grad():
             targets = [self.teacher(images)[d] for d in DEPTHS]
         maps = self.student(images)
@@ -105,7 +120,7 @@ class Distillation:
         return torch.stack(found)
 
     def train_step(self, images: Tensor) -> Tensor:
-        """One AdamW step on (B, 3, H, W); returns the four losses before it."""
+        """One AdamW step on images (B, 3, H, W), RGB in [0, 1]; returns the four losses before it, shallowest first."""
         self.student.train()
         losses = self.losses(images)
         self.optimiser.zero_grad(set_to_none=True)
@@ -147,6 +162,18 @@ def distill(
 
     Writes `out/distillation.pt` every 100 steps, whole or not at all, and before it a line of `out/distillation.csv`: step,
     the unexplained share of variance at the four strides, seconds.
+
+    Args:
+        teacher: as `Distillation` takes it.
+        folders: of images, searched below as well.
+        out: folder for the two files.
+        steps: length of the run.
+        batch: crops of 160 pixels per step; more of them where they are smaller, fewer where they are larger.
+        seed: of the student's start and of all crops.
+        bar: progress bar to move on.
+
+    Returns:
+        The student, frozen.
 
     Raises:
         InputError: no image, or a checkpoint that is damaged or of another run.

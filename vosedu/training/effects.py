@@ -7,8 +7,22 @@ import cv2
 import numpy as np
 
 
+def mirrored(*images: np.ndarray) -> list[np.ndarray]:
+    """Images (H, W, …), such as a frame and its mask, with left and right exchanged."""
+    return [image[:, ::-1].copy() for image in images]
+
+
+def to_bytes(picture: np.ndarray) -> np.ndarray:
+    """A float image in [0, 1], clipped and rounded to uint8."""
+    return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
 def recolour(image: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
-    """Random saturation, contrast, colour balance and brightness of a float image in [0, 1]; the result is not clipped."""
+    """Random saturation, contrast, colour balance and brightness of a float image (H, W, 3) in [0, 1].
+
+    The result is not clipped. Saturation scales the distance of each pixel from its own grey, contrast that of each value
+    from the mean of the image; then each channel has a factor of its own, and the image an offset.
+    """
     grey = image.mean(axis=2, keepdims=True)
     image = grey + (image - grey) * math.exp(rng.normal(0, 0.3 * strength))
     image = (image - image.mean()) * math.exp(rng.normal(0, 0.25 * strength)) + image.mean()
@@ -16,20 +30,29 @@ def recolour(image: np.ndarray, rng: np.random.Generator, strength: float = 1.0)
 
 
 def shade(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A float image with light and shadow that vary smoothly over it, as they do over an object that turns."""
+    """A float image (H, W, 3) with light and shadow that vary smoothly over it, as they do over an object that turns.
+
+    Every pixel is multiplied by a gain, the same for its three channels; gains are bicubic between 3 x 5 random ones.
+    """
     gain = np.exp(rng.normal(0, 0.25, (3, 5))).astype(np.float32)
     return image * cv2.resize(gain, image.shape[1::-1], interpolation=cv2.INTER_CUBIC)[..., None]
 
 
+def streak(length: int, angle: float) -> np.ndarray:
+    """The blur of a camera that moves: a line through the middle of (length, length) at an angle in radians; sum 1."""
+    kernel = np.zeros((length, length), np.float32)
+    middle = np.array([length // 2] * 2)
+    end = length // 2 * np.array([math.cos(angle), math.sin(angle)])
+    first, last = ((middle + side * end).round().astype(int).tolist() for side in (-1, 1))
+    cv2.line(kernel, first, last, 1.0)
+    return kernel / kernel.sum()
+
+
 def camera(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Motion blur, defocus, noise and compression of a float image, each now and then."""
+    """Motion blur, defocus, noise and JPEG compression of a float32 image (H, W, 3) in [0, 1], each now and then."""
     if rng.random() < 0.2:
-        length = int(rng.integers(3, 12))
-        kernel = np.zeros((length, length), np.float32)
-        end = length // 2 * np.array([math.cos(a := rng.uniform(0, math.pi)), math.sin(a)])
-        middle = np.array([length // 2] * 2)
-        cv2.line(kernel, *(tuple(p.round().astype(int).tolist()) for p in (middle - end, middle + end)), 1.0)
-        picture = cv2.filter2D(picture, -1, kernel / kernel.sum())
+        length, angle = int(rng.integers(3, 12)), rng.uniform(0, math.pi)
+        picture = cv2.filter2D(picture, -1, streak(length, angle))
     if rng.random() < 0.3:
         picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.3))
     if rng.random() < 0.3:
@@ -42,7 +65,10 @@ def camera(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def motion(mask: np.ndarray, rng: np.random.Generator, reach: float) -> np.ndarray:
-    """A random affine map (2, 3) about the mask's centre; `reach` 1 is the range of the first-frame samples' warps."""
+    """A random affine map (2, 3) of pixel positions (x, y) about the centre of the mask (H, W).
+
+    With `reach` 1 it goes about as far as the warps of the first-frame samples; with 0 nothing moves.
+    """
     height, width = mask.shape
     rows, columns = np.nonzero(mask)
     centre = np.array([columns.mean(), rows.mean()]) if len(rows) else np.array([width, height]) / 2
@@ -55,7 +81,10 @@ def motion(mask: np.ndarray, rng: np.random.Generator, reach: float) -> np.ndarr
 
 
 def bend(images: Sequence[np.ndarray], matrix: np.ndarray, rng: np.random.Generator, amplitude: float) -> list[np.ndarray]:
-    """The images under an affine map and a smooth displacement of `amplitude` pixels (standard deviation)."""
+    """Images of one size under an affine map (2, 3) and a smooth displacement of `amplitude` pixels (standard deviation).
+
+    All move alike. What comes in from outside is mirrored in pictures (H, W, 3), and 0 in masks (H, W).
+    """
     height, width = images[0].shape[:2]
     inverse = cv2.invertAffineTransform(matrix)
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
@@ -68,5 +97,5 @@ def bend(images: Sequence[np.ndarray], matrix: np.ndarray, rng: np.random.Genera
 
 
 def lay(ground: np.ndarray, colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Colours over the ground where alpha is 1."""
+    """Colours (H, W, 3) over the ground (H, W, 3) where alpha (H, W) is 1, and a mixture where it is between 0 and 1."""
     return ground + alpha[..., None] * (colours - ground)

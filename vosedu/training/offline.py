@@ -1,73 +1,53 @@
-"""Offline training of R (Section 3.3): one reference frame and two validation frames a sample, D learned on the first
-and kept, binary cross-entropy on the others, F frozen. One process, or several under torchrun.
+"""Offline training of R (Section 3.3): D is learned on the reference frame of each sequence and kept, F is frozen, and R
+lowers the binary cross-entropy in other frames of the sequence. One process, or several under torchrun.
 
-A sample depends on the seed and its number alone, so a run that was cut off goes on as if nothing had happened, and
-several processes see together what one would see.
+The other kinds of training (`kinds`) share the loop and say only what differs.
 """
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ..errors import InputError
 from ..evaluation.metrics import jaccard
-from ..features import TARGET_DEPTH, Backbone, resnet
+from ..features import TARGET_DEPTH, Backbone, architecture
 from ..files.whole import sweep, write_bytes
 from ..refinement import Refinement
 from ..segmenter import Segmenter
 from ..target_model import TargetModel
-from .checkpoints import reading_checkpoint, serialise
-from .clips import VOID, Clips
+from .checkpoints import reading_checkpoint, save_weights, serialise
 from .curves import COLUMNS, add_row, draw_curves
-from .processes import share_batchnorm
+from .processes import mean_over_processes, place, share_batchnorm
+from .samples import Recipe, Samples, Source
+from .shots import VOID, Clips
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """The numbers of Section 3.3; a run is resumed with the same ones only."""
-
-    steps: int = 3000
-    batch: int = 4
-    """Samples a step, over all processes together."""
-    frames: int = 2
-    """Validation frames a sample."""
-    rate: float = 1e-3
-    """Adam's learning rate over the first two thirds of the steps (the paper: 120 of 180 epochs), a tenth of it after."""
-    weight_decay: float = 1e-5
-    height: int = 240
-    """Rows of the frames; columns follow at 16:9, in multiples of 16."""
-    seed: int = 0
-    overlap: float = 0.0
-    """Weight of 1 - soft J beside the cross-entropy; the paper has the cross-entropy alone."""
-    conv5: bool = False
-    """Also train the backbone's conv5_x, which R alone reads, at `CONV5_RATE` times the rate; the paper freezes all of F."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(H, W) of the frames."""
-        return self.height, round(self.height / 9) * 16
-
-    def rate_at(self, step: int) -> float:
-        """Learning rate of a step, counted from 0; the first 1 % of the steps rise to it."""
-        warm = min(1.0, (step + 1) / max(1, self.steps // 100))
-        return self.rate * warm * (1.0 if 3 * step < 2 * self.steps else 0.1)
-
-
-CONV5_RATE = 0.3
 SMOOTH = 50.0
 """Pixels added to both areas of soft J, so that an object of a few pixels does not outweigh the others."""
+
+
+class Pretrained(NamedTuple):
+    """What a training begins from: `vosedu.weights.load_pretrained`, its batch normalisation not folded away."""
+
+    backbone: Backbone
+    refinement: Refinement | None
+    readout: tuple[float, float] | None
+
+    @property
+    def own_body(self) -> dict[str, nn.Module]:
+        """The backbone's parameters as a part of a weights file; empty for ResNets, which torchvision has."""
+        return {} if architecture(self.backbone.name).source == "torchvision" else {"backbone": self.backbone.body}
 
 
 def soft_jaccard(probabilities: Tensor, truth: Tensor, known: Tensor) -> Tensor:
@@ -77,56 +57,16 @@ def soft_jaccard(probabilities: Tensor, truth: Tensor, known: Tensor) -> Tensor:
     return (both + SMOOTH) / (probabilities.sum(1) + truth.sum(1) - both + SMOOTH)
 
 
-class WithConv5(nn.Module):
-    """R behind a conv5_x that learns too; its batch normalisation keeps the statistics that it came with.
+def mask_loss(logits: Tensor, masks: Tensor, overlap: float = 0.0) -> Tensor:
+    """Binary cross-entropy of logits (N, H, W) on masks (N, H, W), plus `overlap` times 1 - soft J.
 
-    Args:
-        backbone: a ResNet's architecture is taken from it; parameters are random.
+    Both leave out pixels that are `VOID`; the cross-entropy is summed over the others, and divided by the number of all.
     """
-
-    def __init__(self, backbone: Backbone):
-        super().__init__()
-        self.conv5 = resnet(backbone.name).layer4.eval()
-        self.refinement = Refinement(backbone.channels)
-
-    def train(self, mode: bool = True) -> "WithConv5":
-        """Training mode for R alone."""
-        super().train(mode)
-        self.conv5.eval()
-        return self
-
-    def forward(self, features: list[Tensor], scores: Tensor, size: tuple[int, int]) -> Tensor:
-        """As `Refinement`, with x^5 from the present conv5_x."""
-        return self.refinement([*features[:-1], self.conv5(features[-2])], scores, size)
-
-
-class Samples(Dataset):
-    """All samples of a run: sample n is a function of n.
-
-    Args:
-        sources: collections with the number of times that one epoch goes through each; the paper has DAVIS 2017 eight
-            times and YouTube-VOS once.
-    """
-
-    def __init__(self, sources: list[tuple[Clips, int]], recipe: Recipe):
-        self.sources, self.recipe = [clips for clips, _ in sources], recipe
-        self.entries = [(s, i) for s, (clips, times) in enumerate(sources) for _ in range(times) for i in range(len(clips))]
-        if not self.entries:
-            raise InputError("the training data holds no sequence: give --stills, --davis, --ytvos or --rendered")
-
-    def __len__(self) -> int:
-        return self.recipe.steps * self.recipe.batch
-
-    def entry(self, n: int) -> tuple[int, int]:
-        """Source and sequence of sample n: a new order every epoch."""
-        epoch, place = divmod(n, len(self.entries))
-        return self.entries[np.random.default_rng((self.recipe.seed, epoch)).permutation(len(self.entries))[place]]
-
-    def __getitem__(self, n: int) -> tuple[int, int, np.ndarray, np.ndarray]:
-        source, index = self.entry(n)
-        rng = np.random.default_rng((self.recipe.seed, 1, n))
-        shots = [self.sources[source].draw(index, rng) for _ in range(self.recipe.frames)]
-        return source, index, np.stack([s.frame for s in shots]), np.stack([s.mask for s in shots])
+    truth, known = (masks == 1).to(logits.dtype), (masks != VOID).to(logits.dtype)
+    loss = F.binary_cross_entropy_with_logits(logits, truth, known)
+    if overlap:
+        loss = loss + overlap * (1 - soft_jaccard(logits.sigmoid(), truth, known)).mean()
+    return loss
 
 
 class TargetModels:
@@ -134,7 +74,7 @@ class TargetModels:
 
     Args:
         segmenter: its backbone and settings learn D.
-        folder: of one file a sequence.
+        folder: of one file per sequence.
     """
 
     def __init__(self, segmenter: Segmenter, folder: Path):
@@ -152,26 +92,41 @@ class TargetModels:
 
 
 class Training:
-    """One run: R, its optimiser, and how far it has come. `vosedu.baselines` trains another network in R's place.
+    """Training of R: the network, its optimiser, and how far it has come. Subclasses train another network.
 
     Args:
-        segmenter: gives F, the settings of D and the device; its own R is not used.
+        segmenter: gives F, the settings of D and the device; its own R is not used. With `autocast`, the network that is
+            trained runs in bfloat16 too; its parameters, the losses and all that is solved stay float32.
         sources: as `Samples` takes them.
         recipe: all numbers.
-        out: folder of the checkpoint `training.pt`, of D's files and of the curves.
+        out: folder of the checkpoint `training.pt`, of D's files and of the curves. Where it has a checkpoint, the run goes
+            on from there.
         start: parameters to begin with; those that it lacks are random.
+
+    Attributes:
+        what: name of the network in messages.
+        flag, help: of the command `train`, to choose this training; the one without a flag is chosen where none is given.
+        suffix: what the name of the weights file has after the backbone's.
+
+    Raises:
+        InputError: a batch that the processes cannot share, or a checkpoint that is damaged or of another run.
     """
+
+    what = "R"
+    flag = ""
+    help = ""
+    suffix = ""
 
     def __init__(
         self,
         segmenter: Segmenter,
-        sources: list[tuple[Clips, int]],
+        sources: Sequence[Source],
         recipe: Recipe,
         out: Path,
         start: dict[str, Tensor] | None = None,
     ):
         self.segmenter, self.recipe, self.out, self.step = segmenter, recipe, out, 0
-        self.rank, self.processes = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        self.rank, self.processes = place()
         if recipe.batch % self.processes:
             raise InputError(f"a batch of {recipe.batch} samples cannot be shared by {self.processes} processes: "
                              "give a multiple with --batch")
@@ -182,87 +137,106 @@ class Training:
         self.models = TargetModels(segmenter, out / "targets")
         torch.manual_seed(recipe.seed)
         self.network = self.build().to(segmenter.device, memory_format=torch.channels_last)
-        if start is not None:
-            self.network.load_state_dict({**self.network.state_dict(), **start})
+        self.network.load_state_dict({**self.network.state_dict(), **(start or {})})
         self.shared: nn.Module = self.network
         if self.processes > 1:
             self.shared = DistributedDataParallel(share_batchnorm(self.network))
-        groups = {1.0: [], CONV5_RATE: []}
-        for name, parameter in self.network.named_parameters():
-            groups[CONV5_RATE if name.startswith("conv5.") else 1.0].append(parameter)
-        self.optimiser = torch.optim.Adam(
-            [{"params": parameters, "share": share} for share, parameters in groups.items() if parameters],
-            lr=recipe.rate, weight_decay=recipe.weight_decay,
-        )
+        self.optimiser = self._optimiser()
         self.checkpoint = out / "training.pt"
         if self.checkpoint.exists():
             self._load()
 
-    def _load(self) -> None:
-        with reading_checkpoint(self.checkpoint):
-            state = torch.load(self.checkpoint, map_location=self.segmenter.device, weights_only=True)
-            state["network"], state["optimiser"], state["recipe"].keys(), int(state["step"])
-        if state["recipe"] != asdict(self.recipe):
-            k = next(k for k, v in asdict(self.recipe).items() if state["recipe"].get(k) != v)
-            raise InputError(f"{self.checkpoint} was begun with {k} {state['recipe'].get(k)}, and this run has "
-                             f"{getattr(self.recipe, k)}: use the same, or another --out")
-        self.step = state["step"]
-        self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+    # What a kind of training is: subclasses replace what differs.
 
-    def save(self) -> None:
-        """Write the checkpoint, whole or not at all."""
-        state = {"step": self.step, "recipe": asdict(self.recipe), "network": self.network.state_dict(),
-                 "optimiser": self.optimiser.state_dict()}
-        write_bytes(self.checkpoint, serialise(state))
+    @classmethod
+    def check(cls, flags: Sequence[str], backbone: str) -> None:
+        """Refuse what does not go together with this training.
+
+        Args:
+            flags: those given, of "fine-tune" and the `flag` of every kind of training.
+            backbone: name of the backbone.
+
+        Raises:
+            InputError: something does not.
+        """
+
+    @classmethod
+    def start(cls, pretrained: Pretrained, fine_tune: bool) -> dict[str, Tensor]:
+        """The parameters to begin with, by their names in the network: R of the weights, or with `fine_tune` false none.
+
+        Raises:
+            InputError: there is no R in the weights.
+        """
+        if fine_tune and pretrained.refinement is None:
+            raise InputError("--fine-tune needs weights that hold a refinement network: give them with --weights")
+        return pretrained.refinement.state_dict() if fine_tune else {}
 
     def build(self) -> nn.Module:
         """The network that is trained, with random parameters."""
-        backbone = self.segmenter.backbone
-        return WithConv5(backbone) if self.recipe.conv5 else Refinement(backbone.channels)
+        return Refinement(self.segmenter.backbone.channels)
+
+    def rate_share(self, parameter: str) -> float:
+        """The learning rate of a parameter of the network, by its name, as a share of the recipe's."""
+        return 1.0
+
+    def parts(self, pretrained: Pretrained) -> dict[str, nn.Module]:
+        """The networks for `save_weights`, as they are now."""
+        return {**pretrained.own_body, "refinement": self.trained()}
+
+    def write(self, path: Path, pretrained: Pretrained) -> None:
+        """The weights file of what has been trained so far."""
+        save_weights(path, pretrained.backbone.name, self.parts(pretrained), pretrained.readout,
+                     recipe=f"vosedu train, step {self.step} of {self.recipe.steps}")
+
+    def logits(self, network: nn.Module, sequences: list[tuple[Clips, int]], frames: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What the network makes of frames (B, T, H, W, 3) of B sequences.
+
+        Returns:
+            Logits (B·T, H, W), and D's scores (B·T, h, w) or None without D; float32.
+        """
+        features = self.features(frames)
+        each = features[TARGET_DEPTH].unflatten(0, frames.shape[:2])
+        models = [self.models(clips, index) for clips, index in sequences]
+        scores = torch.cat([m.scores(m.project(x)) for m, maps in zip(models, each, strict=True) for x in maps])
+        return self.output(network, features, scores, tuple(frames.shape[2:4])), scores
+
+    # What all kinds share.
 
     @torch.no_grad()
     def features(self, frames: Tensor) -> list[Tensor]:
         """F on uint8 frames (B, T, H, W, 3): five maps with B·T in front."""
         return list(self.segmenter.maps(frames.to(self.segmenter.device).flatten(0, 1)))
 
-    def logits(self, network: nn.Module, sequences: list[tuple[Clips, int]], frames: Tensor) -> tuple[Tensor, Tensor]:
-        """What the network makes of frames (B, T, H, W, 3) of B sequences: logits (B·T, H, W) and D's scores (B·T, h, w)."""
-        features = self.features(frames)
-        each = features[TARGET_DEPTH].unflatten(0, frames.shape[:2])
-        models = [self.models(clips, index) for clips, index in sequences]
-        scores = torch.cat([m.scores(m.project(x)) for m, maps in zip(models, each, strict=True) for x in maps])
-        return network(features, scores, tuple(frames.shape[2:4])), scores
+    def output(self, network: nn.Module, *inputs: object) -> Tensor:
+        """The output of a network that is trained, float32; on the way there it works in bfloat16 if the segmenter does."""
+        with torch.autocast(self.segmenter.device.type, torch.bfloat16, enabled=self.segmenter.autocast):
+            return network(*inputs).float()
 
     def losses(self, batch: tuple) -> Tensor:
-        """Binary cross-entropy, averaged over frames and pixels, of a batch from `Samples`, and what `Recipe.overlap` adds."""
+        """`mask_loss` of a batch from `Samples`."""
         sources, indices, frames, masks = batch
-        sequences = [(self.samples.sources[s], int(i)) for s, i in zip(sources, indices, strict=True)]
+        sequences = [(self.samples.sources[s].clips, int(i)) for s, i in zip(sources, indices, strict=True)]
         logits, _ = self.logits(self.shared, sequences, frames)
-        masks = masks.to(logits.device).flatten(0, 1)
-        truth, known = (masks == 1).to(logits.dtype), (masks != VOID).to(logits.dtype)
-        loss = F.binary_cross_entropy_with_logits(logits, truth, known)
-        if self.recipe.overlap:
-            loss = loss + self.recipe.overlap * (1 - soft_jaccard(logits.sigmoid(), truth, known)).mean()
-        return loss
+        return mask_loss(logits, masks.to(logits.device).flatten(0, 1), self.recipe.overlap)
 
     def train_step(self, batch: tuple) -> float:
-        """One step of Adam; returns the loss before it, over all processes."""
+        """One step of Adam; returns the loss before it, over all processes.
+
+        Raises:
+            InputError: the loss is not finite.
+        """
         for group in self.optimiser.param_groups:
-            group["lr"] = group.get("share", 1.0) * self.recipe.rate_at(self.step)
+            group["lr"] = group["share"] * self.recipe.rate_at(self.step)
         self.shared.train()
         loss = self.losses(batch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
         self.step += 1
-        found = loss.detach()
-        if self.processes > 1:
-            dist.all_reduce(found, dist.ReduceOp.AVG if found.is_cuda else dist.ReduceOp.SUM)
-            found = found if found.is_cuda else found / self.processes
-        if not math.isfinite(found.item()):
+        found = mean_over_processes(loss.detach()).item()
+        if not math.isfinite(found):
             raise InputError(f"the loss of step {self.step} is not finite: lower --rate; {self.checkpoint} is as it was")
-        return found.item()
+        return found
 
     def batches(self, workers: int) -> DataLoader:
         """This process' part of every batch from the present step on."""
@@ -279,7 +253,8 @@ class Training:
 
     @torch.no_grad()
     def validate(self, clips: Clips, shots: int = 4) -> tuple[float, float, float]:
-        """Loss, J of the network and J of D alone (threshold 0.5; NaN without D) on `shots` frames of every sequence."""
+        """Loss, J of the network and J of D alone (threshold 0.5; NaN without D), means over `shots` frames of every
+        sequence."""
         network, found = self.trained(), []
         for index in range(len(clips)):
             rng = np.random.default_rng(index)
@@ -293,6 +268,41 @@ class Training:
                     alone = jaccard((coarse > 0.5).cpu().numpy(), shot.mask)
                 found.append((loss, jaccard((logits[0] > 0).cpu().numpy(), shot.mask), alone))
         return tuple(np.mean(found, axis=0).tolist())
+
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all."""
+        state = {"step": self.step, "what": self.what, "recipe": asdict(self.recipe), "data": self.samples.contents,
+                 "network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
+        write_bytes(self.checkpoint, serialise(state))
+
+    def _load(self) -> None:
+        """Go on from the checkpoint, if it is of the same kind, recipe and data."""
+        with reading_checkpoint(self.checkpoint):
+            state = torch.load(self.checkpoint, map_location=self.segmenter.device, weights_only=True)
+            step, network, optimiser, recipe = int(state["step"]), state["network"], state["optimiser"], dict(state["recipe"])
+        if state.get("what", self.what) != self.what:
+            raise InputError(f"{self.checkpoint} is of a training of {state['what']}, and this one is of {self.what}: use "
+                             "another --out")
+        for field in fields(Recipe):
+            mine, begun = getattr(self.recipe, field.name), recipe.get(field.name, field.default)
+            if mine != begun:
+                raise InputError(f"{self.checkpoint} was begun with {field.name} {begun}, and this run has {mine}: use the "
+                                 "same, or another --out")
+        if state.get("data", self.samples.contents) != self.samples.contents:
+            raise InputError(f"{self.checkpoint} was begun with other data or other weights of it: use the same, or another "
+                             "--out")
+        with reading_checkpoint(self.checkpoint):
+            self.network.load_state_dict(network)
+            self.optimiser.load_state_dict(optimiser)
+        self.step = step
+
+    def _optimiser(self) -> torch.optim.Adam:
+        """Adam, with the parameters grouped by their share of the learning rate, the greatest first."""
+        groups: dict[float, list[nn.Parameter]] = {}
+        for name, parameter in self.network.named_parameters():
+            groups.setdefault(self.rate_share(name), []).append(parameter)
+        ordered = [{"params": groups[share], "share": share} for share in sorted(groups, reverse=True)]
+        return torch.optim.Adam(ordered, lr=self.recipe.rate, weight_decay=self.recipe.weight_decay)
 
 
 def train(
@@ -312,6 +322,9 @@ def train(
         workers: processes that prepare samples.
         bar: progress bar to move on.
         on_checkpoint: called before each checkpoint is written, in the first process.
+
+    Returns:
+        The trained network, for inference.
     """
     table = run.out / "training.csv"
     losses, began = [], time.monotonic()

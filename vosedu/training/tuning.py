@@ -1,10 +1,12 @@
 """How the bundled `compact` backbone was made, second part: features tuned for being learned from.
 
-Not part of the paper, whose backbone keeps its ImageNet parameters. Distillation (`vosedu.distillation`) makes a student
-see what its teacher sees; D then needs features in which one frame tells the target from the rest of *other* frames. So
-each step learns a 3x3 filter on the reference frame of a clip by ridge regression, which stands in for D and can be
-differentiated, and lowers the cross-entropy of its scores in the clip's validation frames by changing the features.
+Not part of the paper, whose backbone keeps its ImageNet parameters. Distillation (`distillation`) makes a student see what
+its teacher sees; D then needs features in which one frame tells the target from the rest of *other* frames. So each step
+learns a 3x3 filter on the reference frame of a sequence by ridge regression, which stands in for D and can be
+differentiated, and changes the features so that the cross-entropy of its scores in the validation frames becomes less.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,12 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..augmentation import first_frame_samples
+from ..errors import InputError
 from ..evaluation.metrics import jaccard
 from ..features import TARGET_DEPTH, Backbone, build_backbone
 from ..loss import pixel_weights
 from ..segmenter import READOUT, Segmenter
-from .clips import VOID, Clips
-from .offline import Training
+from .offline import Pretrained, Training
+from .shots import VOID, Clips
 
 FROZEN = ("body.conv1", "body.bn1", "body.layer1")
 """Edges and colours need no tuning, and their large maps are what a step's time would go into."""
@@ -57,6 +60,7 @@ def ridge_scores(features: Tensor, labels: Tensor, weights: Tensor, others: Tens
         labels: (K, h, w) in [0, 1].
         weights: (K, h, w), not negative.
         others: (T, C, h, w).
+        decay: weight of the filter's square.
 
     Returns:
         (T, h, w).
@@ -73,40 +77,70 @@ def ridge_scores(features: Tensor, labels: Tensor, weights: Tensor, others: Tens
     return (neighbourhoods(others) @ (rows.T @ dual)).view(len(others), *others.shape[-2:])
 
 
+def filter_loss(maps: Tensor, labels: Tensor) -> Tensor:
+    """Weighted cross-entropy of the scores of a ridge filter, learned on the first `REFERENCES` frames of a sequence, in
+    the others: a number.
+
+    Scores are read out at four times the resolution of the maps, for finer edges are R's business. The weights are those of
+    eq. (4) with `SHARE`, and 0 where nobody knows.
+
+    Args:
+        maps: (REFERENCES + T, C, h, w).
+        labels: (REFERENCES + T, H, W), 1 on the target, 0 elsewhere, or `VOID`, which only the others may have.
+    """
+    cells, fine = tuple(maps.shape[-2:]), tuple(4 * n for n in maps.shape[-2:])
+    given, asked = labels[:REFERENCES], labels[REFERENCES:]
+    scores = ridge_scores(maps[:REFERENCES], covered(given, cells), covered(pixel_weights(given).square(), cells),
+                          maps[REFERENCES:])
+    logits = READOUT[0] * F.interpolate(scores[:, None], fine, mode="bilinear")[:, 0] + READOUT[1]
+    truth, known = covered((asked == 1).float(), fine), covered((asked != VOID).float(), fine)
+    weights = known * pixel_weights((truth > 0.5).float(), SHARE).square()
+    return (weights * F.binary_cross_entropy_with_logits(logits, truth, reduction="none")).mean()
+
+
 def covered(masks: Tensor, size: tuple[int, int]) -> Tensor:
     """Share of each cell that the target covers: (K, H, W) -> (K, h, w)."""
     return F.interpolate(masks[:, None], size=size, mode="area")[:, 0]
 
 
 class FeatureTuning(Training):
-    """Training of the backbone; samples, recipe, checkpoints and curves as when R is trained (`vosedu.training`)."""
+    """Training of the backbone: samples, recipe, checkpoints and curves as when R is trained."""
+
+    what = "features"
+    flag = "tune-backbone"
+    help = "train the backbone instead, so that D generalises; R then needs --fine-tune"
+
+    @classmethod
+    def check(cls, flags: Sequence[str], backbone: str) -> None:
+        """No other network goes together with it, nor an R to begin with."""
+        if set(flags) - {cls.flag}:
+            raise InputError("--tune-backbone trains no R: leave --base-net and --fine-tune out")
+
+    @classmethod
+    def start(cls, pretrained: Pretrained, fine_tune: bool) -> dict[str, Tensor]:
+        """The whole backbone of the weights."""
+        return {f"backbone.{name}": value for name, value in pretrained.backbone.state_dict().items()}
 
     def build(self) -> nn.Module:
-        """The backbone, ready to be tuned, with random parameters: `start` brings the distilled ones."""
+        """The backbone, ready to be tuned, with random parameters."""
         return Tunable(build_backbone(self.segmenter.backbone.name))
 
+    def parts(self, pretrained: Pretrained) -> dict[str, nn.Module]:
+        """The backbone; R of the weights, made for the features as they were, comes along to be fine-tuned."""
+        refinement = {} if pretrained.refinement is None else {"refinement": pretrained.refinement}
+        return {"backbone": self.trained().backbone.body, **refinement}
+
     def losses(self, batch: tuple) -> Tensor:
-        """Weighted cross-entropy of the ridge filters' scores in the validation frames of a batch from `Samples`."""
+        """Mean of `filter_loss` over a batch from `Samples`."""
         sources, indices, frames, masks = batch
-        device, t = self.segmenter.device, frames.shape[1]
-        shots = [self.samples.sources[s].reference(int(i)) for s, i in zip(sources, indices, strict=True)]
+        device = self.segmenter.device
+        shots = [self.samples.sources[s].clips.reference(int(i)) for s, i in zip(sources, indices, strict=True)]
         drawn = [first_frame_samples(*shot, REFERENCES, (self.recipe.seed, self.step, n)) for n, shot in enumerate(shots)]
         images = torch.cat([torch.from_numpy(np.stack([d[0] for d in drawn])), frames], dim=1).to(device)
         labels = torch.cat([torch.from_numpy(np.stack([d[1] for d in drawn])), masks], dim=1).to(device).float()
-        maps = self.shared(images.flatten(0, 1).permute(0, 3, 1, 2).float() / 255)
-        cells = tuple(maps.shape[-2:])
-        found = []
-        for x, y in zip(maps.unflatten(0, (len(shots), REFERENCES + t)), labels, strict=True):
-            given, asked = y[:REFERENCES], y[REFERENCES:]
-            scores = ridge_scores(x[:REFERENCES], covered(given, cells), covered(pixel_weights(given).square(), cells),
-                                  x[REFERENCES:])
-            # at four times the score map's resolution: finer edges are R's business
-            fine = tuple(4 * n for n in cells)
-            logits = READOUT[0] * F.interpolate(scores[:, None], fine, mode="bilinear")[:, 0] + READOUT[1]
-            truth, known = covered((asked == 1).float(), fine), covered((asked != VOID).float(), fine)
-            weights = known * pixel_weights((truth > 0.5).float(), SHARE).square()
-            found.append((weights * F.binary_cross_entropy_with_logits(logits, truth, reduction="none")).mean())
-        return torch.stack(found).mean()
+        maps = self.output(self.shared, images.flatten(0, 1).permute(0, 3, 1, 2).float() / 255)
+        each = maps.unflatten(0, images.shape[:2])
+        return torch.stack([filter_loss(x, y) for x, y in zip(each, labels, strict=True)]).mean()
 
     @torch.no_grad()
     def validate(self, clips: Clips, shots: int = 4) -> tuple[float, float, float]:

@@ -1,0 +1,150 @@
+"""The window that follows a target: by hand on rectangles, and in the engine on shapes that are small, hide and return."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers import FINDS, ROOM, assert_found, moving_shapes
+
+from vosedu import BEST, PAPER, WHOLE, Segmenter
+from vosedu.beyond.window import Gaze, Window, Windows
+from vosedu.evaluation.metrics import jaccard
+
+SIZE = (200, 300)
+
+
+def box(top, left, height, width):
+    mask = np.zeros(SIZE, np.uint8)
+    mask[top : top + height, left : left + width] = 1
+    return mask
+
+
+@pytest.mark.parametrize(("target", "zoom"), [
+    ((90, 120, 20, 30), (0.06 * 200 * 300 / 600) ** 0.5),  # the share of the area decides
+    ((90, 20, 4, 100), 0.5 * 300 / 100),  # a long one may take half of the window's width
+    ((20, 120, 90, 4), 0.5 * 200 / 90),  # or of its height
+    ((90, 120, 4, 5), 3.0),  # never nearer than the limit
+    ((10, 10, 150, 200), 1.0),  # a large one is looked at in the whole frame
+])
+def test_the_zoom_gives_the_target_its_share_of_the_window(target, zoom):
+    gaze = Gaze(SIZE, 0.06, 3.0)
+    gaze.follow(box(*target))
+    assert gaze.zoom == pytest.approx(zoom)
+
+
+def test_the_window_has_the_frames_shape_the_target_in_its_middle_and_stays_inside():
+    gaze = Gaze(SIZE, 0.06, 3.0)
+    gaze.follow(box(90, 120, 8, 10))
+    assert gaze.window == Window(94 - 34, 125 - 50, 67, 100)  # 200 / 3 and 300 / 3 about row 94, column 125
+    gaze.follow(box(0, 290, 8, 10))
+    assert gaze.window == Window(0, 200, 67, 100), "in the corner"
+    gaze.follow(box(190, 2, 8, 10))
+    assert gaze.window == Window(133, 0, 67, 100)
+
+
+def test_out_at_once_in_slowly_and_out_while_it_is_lost():
+    """A target that comes near is given room in the same frame; one that is covered is not approached; one that is gone is
+    looked for in the whole frame after a few frames."""
+    gaze = Gaze(SIZE, 0.06, 3.0)
+    gaze.follow(box(90, 120, 20, 30))
+    near = gaze.zoom
+    gaze.follow(box(80, 110, 40, 60))
+    assert gaze.zoom == pytest.approx(near / 2)
+    gaze.follow(box(80, 110, 40, 15))  # three quarters of it are covered
+    assert gaze.zoom == pytest.approx(near / 2 / 0.95**0.5), "as if 95 % of its area were left"
+    before = gaze.zoom, gaze.centre
+    gaze.follow(box(80, 110, 10, 15))  # a sixteenth is a rest that may be anything
+    assert gaze.zoom == pytest.approx(before[0] ** 0.75) and gaze.centre == before[1]
+    for _ in range(8):
+        gaze.follow(np.zeros(SIZE))
+    assert gaze.window == Window(0, 0, *SIZE)
+    assert Gaze(SIZE, 0.06, 3.0).window == Window(0, 0, *SIZE), "before anything was seen"
+
+
+def test_without_a_share_the_window_is_the_whole_frame():
+    windows = Windows(SIZE, (100, 150), 0.0, 3.0)
+    assert len(windows.first(np.zeros((*SIZE, 3), np.uint8), box(90, 120, 20, 30))) == 1
+    windows.follow(torch.from_numpy(box(90, 120, 8, 10)), [1], 1)
+    (view,) = windows.look(np.full((*SIZE, 3), 7, np.uint8))
+    assert view.shape == (100, 150, 3) and windows.whole and windows.now == [(0, 0, *SIZE)]
+
+
+def test_views_that_coincide_are_one_and_each_object_has_its_own():
+    """Two large objects share the whole frame; a small one has a window of the video's own pixels."""
+    windows, frame = Windows(SIZE, (100, 150), 0.06, 2.0), np.zeros((*SIZE, 3), np.uint8)
+    frame[..., 0], frame[..., 1] = np.arange(200)[:, None], np.arange(300)[None, :] % 256
+    for target in ((10, 10, 150, 200), (60, 80, 10, 10), (40, 90, 140, 200)):
+        assert windows.first(frame, box(*target))
+    views = windows.look(frame)
+    assert len(views) == 2 and windows.owner == [0, 1, 0] and not windows.whole
+    top, left, height, width = windows.now[1]
+    assert (height, width) == (100, 150) and np.array_equal(views[1], frame[top : top + 100, left : left + 150])
+
+
+def test_first_views_are_the_window_and_the_whole_frame():
+    """So that D knows what else there is; a speck of which nothing is left at the working size is no object."""
+    windows, frame = Windows(SIZE, (50, 75), 0.06, 2.0), np.zeros((*SIZE, 3), np.uint8)
+    (near, mask), (far, small) = windows.first(frame, box(60, 80, 20, 20))
+    assert near.shape == far.shape == (50, 75, 3) and mask.sum() == 10 * 10 and small.sum() == 5 * 5
+    assert windows.first(frame, np.zeros(SIZE)) == [] and len(windows.gazes) == 1
+
+
+def test_maps_are_spread_into_the_frame_and_masks_seen_through_the_windows():
+    """Each object's map fills its own window and nothing else; masks come back cut to it; a new object shows nothing."""
+    windows = Windows((8, 12), (4, 6), 0.06, 2.0)
+    windows.now = [Window(2, 3, 4, 6), Window(0, 0, 8, 12)]
+    maps = torch.stack([torch.arange(24.0).view(4, 6), torch.full((4, 6), 5.0)])
+    out = windows.spread(maps, (8, 12))
+    assert torch.equal(out[0, 2:6, 3:9], maps[0]) and (out[0] == -20).sum() == 8 * 12 - 24 and (out[1] == 5).all()
+    assert torch.equal(windows.spread(maps, (4, 6), 0.0)[1], maps[1]) and windows.spread(maps, (4, 6), 0.0)[0, 0].sum() == 0
+    masks = torch.zeros(3, 8, 12)
+    masks[0, 3, 4:7] = masks[1, 2:4, 4:6] = masks[2] = 1
+    seen = windows.through(masks)
+    assert seen[0].nonzero().tolist() == [[1, 1], [1, 2], [1, 3]]
+    assert seen[1].nonzero().tolist() == [[1, 2]] and seen[2].sum() == 0
+
+
+def test_state_is_all_there_is():
+    windows = Windows(SIZE, (100, 150), 0.06, 3.0)
+    for target in ((60, 80, 10, 10), (90, 20, 4, 100)):
+        windows.first(np.zeros((*SIZE, 3), np.uint8), box(*target))
+    again = Windows(SIZE, (100, 150), 0.06, 3.0)
+    again.load(windows.state())
+    for mask in (box(60, 90, 9, 9), box(0, 0, 1, 0)):
+        for each in (windows, again):
+            each.follow(torch.from_numpy(mask), [1, 2], 1)
+        assert [g.window for g in again.gazes] == [g.window for g in windows.gazes]
+        assert torch.equal(again.state(), windows.state())
+
+
+def test_presets_have_it_where_it_belongs():
+    assert BEST.window_share > 0 == WHOLE.window_share == PAPER.window_share and replace(BEST, window_share=0.0) == WHOLE
+
+
+def test_a_small_target_is_followed_better_through_a_window(segmenter):
+    """A shape of a hundredth of the frame, which the networks see three times as large: J is higher by a tenth and more."""
+    frames, labels = moving_shapes(8, (384, 528), step=12, radius=24)
+    found = {}
+    for name, share in (("window", 0.06), ("whole", 0.0)):
+        engine = segmenter.changed(config=replace(FINDS, window_share=share), short_side=128)
+        video = engine.start(frames[0], labels[0])
+        found[name] = np.mean([jaccard(video.step(f).numpy(), y) for f, y in zip(frames[1:], labels[1:], strict=True)])
+    assert found["window"] > found["whole"] + 0.1 and found["window"] > 0.5, found
+
+
+def test_objects_that_enter_late_hide_and_return_through_windows_and_restarts(quick_segmenter):
+    """Two small shapes, each with a window of its own: ids stay, and a restored video gives the same bits in every frame."""
+    frames, labels = moving_shapes(12, (256, 352), objects=2, radius=28, absent={2: (0, 1, 6, 7)})
+    engine = Segmenter(quick_segmenter.backbone, config=replace(FINDS, window_share=0.1, update_every=3), device="cpu",
+                       short_side=ROOM[0])
+    video, found, zooms = engine.start(frames[0], labels[0]), [], []
+    for t, frame in enumerate(frames[1:], 1):
+        given = np.where(labels[t] == 2, 2, 0) if t == 2 else None
+        restored = engine.restore(video.state())
+        found.append(video.step(frame, given).numpy())
+        assert torch.equal(restored.step(frame, given), video.labels)
+        zooms.append([gaze.zoom for gaze in video.windows.gazes])
+    assert video.ids == [1, 2] and len(set(video.windows.now)) == 2 and max(zooms[-1]) > 1.2
+    assert video.scores.shape == (2, 8, 11) and video.probabilities.shape == (3, 256, 352)
+    assert_found(found[:5] + found[9:], np.concatenate([labels[1:6], labels[10:]]))

@@ -1,0 +1,93 @@
+"""What a training draws: rates, epochs, shares of sources, samples that depend on their number alone."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from tiny_training import Disks
+
+from vosedu.errors import InputError
+from vosedu.training.samples import Recipe, Samples, Source
+from vosedu.training.shots import Shot
+
+
+class Numbered:
+    """A collection of some size, whose frames tell the sequence and the draw."""
+
+    def __init__(self, size, length):
+        self.size, self.length = size, length
+
+    def __len__(self):
+        return self.length
+
+    def draw(self, index, rng):
+        return Shot(np.full((*self.size, 3), index, np.uint8), np.full(self.size, rng.integers(250), np.uint8))
+
+
+RECIPE = Recipe(steps=100, batch=4, height=64)
+
+
+def numbered(*lengths):
+    return [Numbered(RECIPE.size, length) for length in lengths]
+
+
+def test_rate_falls_to_a_tenth_after_two_thirds():
+    recipe = Recipe(steps=300)
+    assert recipe.rate_at(0) < recipe.rate_at(10) == recipe.rate_at(199) == 1e-3
+    assert recipe.rate_at(200) == pytest.approx(1e-4)
+
+
+def test_frames_are_16_to_9():
+    assert Recipe(height=240).size == (240, 432) and Recipe(height=64).size == (64, 112)
+
+
+def test_an_epoch_visits_every_entry_as_often_as_asked():
+    samples = Samples([(Disks(RECIPE.size), 1), (Disks(RECIPE.size), 8)], RECIPE)
+    epoch = [samples.entry(n) for n in range(54)]
+    assert all(epoch.count((0, i)) == 1 and epoch.count((1, i)) == 8 for i in range(6))
+    assert [samples.entry(n) for n in range(54, 108)] != epoch
+    assert len(samples) == 400 and samples.epoch == 54 and samples.contents == [[6, 6], [6, 48]]
+
+
+def test_weights_decide_the_share_of_a_source_and_not_its_size():
+    """Of 3 + 25 + 12 = 40 sequences per epoch the weights 3 : 1 : 4 make 15, 5 and 20."""
+    samples = Samples([Source(clips, weight=w) for clips, w in zip(numbered(3, 25, 12), (3, 1, 4), strict=True)], RECIPE)
+    assert samples.epoch == 40 and samples.contents == [[3, 15], [25, 5], [12, 20]]
+    entries = [samples.entry(n) for n in range(200)]
+    for epoch in range(5):
+        assert Counter(source for source, _ in entries[40 * epoch : 40 * epoch + 40]) == {0: 15, 1: 5, 2: 20}
+    visits = Counter(entries)
+    assert all(visits[0, i] == 25 for i in range(3)), "as often as each other"
+    assert all(visits[1, i] == 1 for i in range(25)), "a source larger than its share is gone through in turn"
+    assert {visits[2, i] for i in range(12)} == {8, 9}
+    first = sorted(i for source, i in entries[:40] if source == 1)
+    assert first != list(range(first[0], first[0] + 5)), "neighbours do not come together"
+    assert [s for s, _ in entries[:40]] != [s for s, _ in entries[40:80]]
+
+
+def test_a_source_of_any_weight_is_seen():
+    samples = Samples([Source(clips, weight=w) for clips, w in zip(numbered(4, 5), (1000, 0.001), strict=True)], RECIPE)
+    assert samples.contents == [[4, 9], [5, 1]]
+
+
+def test_a_sample_depends_on_its_number_and_the_seed():
+    sources = [(clips, 1) for clips in numbered(3, 4)]
+    samples = Samples(sources, RECIPE)
+    source, index, frames, masks = samples[9]
+    assert (source, index) == samples.entry(9)
+    assert frames.shape == (2, *RECIPE.size, 3) and masks.shape == (2, *RECIPE.size) and (frames == index).all()
+    again, other = Samples(sources, RECIPE)[9], Samples(sources, Recipe(steps=100, batch=4, height=64, seed=1))[9]
+    assert np.array_equal(again[3], masks) and not np.array_equal(other[3], masks)
+    assert masks[0, 0, 0] != masks[1, 0, 0], "two frames of a sample are drawn one after the other"
+
+
+@pytest.mark.parametrize(("sources", "line"), [
+    ([], "holds no object"),
+    ([(4, 1, None), (0, 1, None)], "holds no object"),
+    ([(4, 1, 2.0), (3, 1, None)], "give all of them one, or none"),
+    ([(4, 1, 0.0)], "above 0"),
+    ([(4, 1, float("nan"))], "above 0"),
+])
+def test_what_cannot_be_drawn_from_is_refused(sources, line):
+    with pytest.raises(InputError, match=line):
+        Samples([Source(Numbered(RECIPE.size, length), *rest) for length, *rest in sources], RECIPE)
