@@ -124,19 +124,21 @@ def main(argv: list[str] | None = None) -> int:
     chosen = {m.name: sample(m.every, m.source, args.sample, args.seed) for m in found}
     results = report.Results(args.out, args.survivors)
     interrupted = False
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stop, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         measure(found, chosen, results, root, args.jobs, args.patience)
     except KeyboardInterrupt:
         interrupted = True
     known = {m.name: [r for c in chosen[m.name] if (r := results.of(_key(c), *m.digests))] for m in found}
-    page = report.markdown(known, {m.name: len(m.every) for m in found})
+    page = report.markdown(known, {m.name: (len(m.every), len(chosen[m.name])) for m in found})
     args.out.with_suffix(".md").write_text(page, encoding="utf-8")
     print(page.split("\n## Survivors")[0])
+    if interrupted or any(len(known[name]) < len(chosen[name]) for name in known):
+        print("not finished: the same command goes on")
+        return 1
     if args.least is not None:
-        return int(interrupted or report.share([r for rows in known.values() for r in rows]) < args.least)
-    return int(interrupted or any(report.share(rows) < (targets.of(targets.LEAST, name, 0)) for name, rows in known.items()))
+        return int(report.share([r for rows in known.values() for r in rows]) < args.least)
+    return int(any(report.share(rows) < targets.of(targets.LEAST, name, 0) for name, rows in known.items()))
 
 
 if __name__ == "__main__":

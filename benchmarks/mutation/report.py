@@ -56,24 +56,31 @@ def share(results: list[dict]) -> float:
     return sum(r["outcome"] != "survived" for r in results) / max(len(results), 1)
 
 
-def markdown(results: dict[str, list[dict]], possible: dict[str, int]) -> str:
-    """A table with a row per module, and the diffs of the mutants that survived."""
-    lines = ["| Module | Mutants | Tried | Killed | of these by timeout | Survived | Score | Target |", "|---|" + "---:|" * 7]
+def markdown(results: dict[str, list[dict]], counts: dict[str, tuple[int, int]]) -> str:
+    """A table with a row per module, and the diffs of the mutants that survived.
 
-    def row(name: str, count: int, found: list[dict], target: str) -> str:
-        outcomes = [r["outcome"] for r in found]
-        late, alive = outcomes.count("timeout"), outcomes.count("survived")
-        score = f"{share(found):.0%}" if found else ""
-        return f"| {name} | {count} | {len(found)} | {len(found) - alive} | {late} | {alive} | {score} | {target} |"
+    Args:
+        results: by module.
+        counts: of its mutants, and of those that were chosen. Where not all of them were tried, there is no score: those
+            that had survived are the ones still to be tried.
+    """
+    heads = ("Module", "Mutants", "Chosen", "Tried", "Killed", "of these by timeout", "Survived", "Score", "Target")
+    lines = [f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 1)]
 
-    for module, found in results.items():
+    def row(name: str, modules: list[str], target: str = "") -> str:
+        possible, chosen = (sum(counts[m][k] for m in modules) for k in (0, 1))
+        outcomes = [r["outcome"] for m in modules for r in results[m]]
+        late, alive, tried = outcomes.count("timeout"), outcomes.count("survived"), len(outcomes)
+        score = f"{(tried - alive) / tried:.0%}" if 0 < tried == chosen else ""
+        return f"| {name} | {possible} | {chosen} | {tried} | {tried - alive} | {late} | {alive} | {score} | {target} |"
+
+    for module in results:
         least = targets.of(targets.LEAST, module, None)
-        lines.append(row(f"`{module}`", possible[module], found, f"{least:.0%}" if least else ""))
+        lines.append(row(f"`{module}`", [module], f"{least:.0%}" if least else ""))
     for wing in dict.fromkeys(module.split(".")[0] for module in results if "." in module):
-        mine = [module for module in results if module.startswith(f"{wing}.")]
-        lines.append(row(f"`{wing}`, all", sum(possible[m] for m in mine), [r for m in mine for r in results[m]], ""))
+        lines.append(row(f"`{wing}`, all", [module for module in results if module.startswith(f"{wing}.")]))
     every = [r for found in results.values() for r in found]
-    lines += [row("all", sum(possible[m] for m in results), every, ""), "", made(), "", "## Survivors", ""]
+    lines += [row("all", list(results)), "", made(), "", "## Survivors", ""]
     for result in sorted((r for r in every if r["outcome"] == "survived"), key=lambda r: (r["module"], r["line"])):
         path = f"{result['module'].replace('.', '/')}.py"
         lines += [f"`{path}:{result['line']}` {result['operator']}", "```diff", *result["diff"], "```", ""]

@@ -21,8 +21,9 @@ ALSO = {
     "augmentation": ("test_segmenter",),
     "evaluation.metrics": ("test_properties",),
     "evaluation.scoring": ("evaluation/test_metrics",),
-    "files.layouts": ("files/test_datasets",),
+    **dict.fromkeys(("files.layouts", "files.clip"), ("files/test_datasets",)),
     "teaching": ("teaching/test_exercise",),
+    "teaching.clickable": ("teaching/test_features", "teaching/test_widgets"),
 }
 """Module or wing -> what tests it beside the file of its name: files and folders below tests/, without .py."""
 

@@ -101,7 +101,7 @@ def test_what_tests_notice_is_told_from_what_they_do_not(tiny):
     before = files(tiny)
     done = run(tiny)
     assert found(tiny) == BY_HAND, done.stdout + done.stderr
-    assert done.returncode == 0 and "| `tiny` | 10 | 10 | 7 | 3 | 3 | 70% |  |" in done.stdout
+    assert done.returncode == 0 and "| `tiny` | 10 | 10 | 10 | 7 | 3 | 3 | 70% |  |" in done.stdout
     page = (tiny.parent / "out.md").read_text(encoding="utf-8")
     assert page.count("```diff") == 3
     assert "`tiny.py:7` ReplaceComparisonOperator_Gt_GtE\n```diff\n-    return number > 0\n+    return number >= 0\n" in page
@@ -114,14 +114,17 @@ def test_what_tests_notice_is_told_from_what_they_do_not(tiny):
     assert done.stdout.count(" s  tiny:") == 3, "what was killed is not tried again"
 
 
-def test_a_killed_run_leaves_the_checkout_alone_and_goes_on(tiny):
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "asked to end"])
+def test_a_run_that_is_cut_off_leaves_the_checkout_alone_and_goes_on(tiny, by):
     before, out = files(tiny), tiny.parent / "out.json"
     process = subprocess.Popen(command(tiny), cwd=ROOT, stdout=subprocess.DEVNULL)
     end = time.monotonic() + 120
     while not out.is_file() and process.poll() is None and time.monotonic() < end:
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(by)
+    if by == signal.SIGTERM:
+        assert process.wait(30) == 1 and "%" not in (tiny.parent / "out.md").read_text(encoding="utf-8")  # no score by halves
+    process.wait(30)
     first = found(tiny)
     assert 0 < len(first) < len(BY_HAND) and first.items() <= BY_HAND.items()
     assert files(tiny) == before
