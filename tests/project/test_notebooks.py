@@ -244,3 +244,9 @@ def test_a_notebook_that_uses_a_preset_says_what_it_is(path):
     text = "\n".join("".join(c["source"]) for c in cells(path, "markdown"))
     assert ("BEST" in code) == path.stem.startswith("06")
     assert "WHOLE" not in code or "a window that follows" in text
+
+
+@every_notebook
+def test_code_runs_from_any_folder(path):
+    for cell in cells(path, "code"):
+        assert not re.search(r"""["'](\.\.?/|\.\.["'])""", "".join(cell["source"])), "a path from the notebook's own folder"
