@@ -11,7 +11,7 @@ from helpers import save_frames
 from PIL import Image
 
 from vosedu.errors import InputError
-from vosedu.files.datasets import Clip
+from vosedu.files.clip import Clip
 from vosedu.files.frames import FrameSource
 from vosedu.files.images import write_mask
 from vosedu.files.threads import BackgroundWriter

@@ -11,7 +11,7 @@ from helpers import FINDS, ROOM, moving_shapes
 
 from vosedu.commands import checkpoint as module
 from vosedu.commands.checkpoint import Checkpoint, interruptible
-from vosedu.files.datasets import Clip
+from vosedu.files.clip import Clip
 from vosedu.files.images import write_mask
 
 
