@@ -30,7 +30,7 @@ test-browser: $(VENV)/ready
 mutation: $(VENV)/ready
 	$(BIN)/python -m benchmarks.mutation
 
-# Two minutes, the same mutants every time: does a change to the tests lose what they noticed?
+# The same few mutants every time: does a change to the tests lose what they noticed?
 mutation-sample: $(VENV)/ready
 	$(BIN)/python -m benchmarks.mutation --out out/mutation-sample.json --sample 4 --least 0.75 \
 		--modules loss solver memory aggregation evaluation.metrics files.images files.frames
