@@ -200,7 +200,7 @@ def test_the_first_frames_samples_are_those_of_the_augmentation(quick_segmenter)
     """Its images and labels, and conv4_x of each, whatever the batches in which F sees them."""
     frames, labels = moving_shapes(1, ROOM)
     segmenter = quick_segmenter.changed(config=replace(FINDS, samples=3))
-    found = segmenter.first_frame(frames[0], labels[0], (4, 1))
+    found = segmenter.first_frame(frames[0], labels[0], seed=(4, 1))
     images, masks = first_frame_samples(frames[0], labels[0], 3, (4, 1))
     assert np.array_equal(found.images, images) and np.array_equal(found.labels.numpy(), masks)
     assert found.size == (8, 11) and found.features.shape == (1, 3, 256, 88)
@@ -229,7 +229,7 @@ def test_each_object_has_a_seed_of_its_own_that_follows_from_the_videos(quick_se
 
     segmenter = quick_segmenter.changed(targets=Asked)
     plain = segmenter.first_frame
-    monkeypatch.setattr(segmenter, "first_frame", lambda *args: sampled.append(args[2]) or plain(*args))
+    monkeypatch.setattr(segmenter, "first_frame", lambda *args: sampled.append(args[3]) or plain(*args))
     frames, labels = moving_shapes(2, ROOM, objects=2)
     video = segmenter.start(frames[0], np.where(labels[0] == 1, 9, 0), 5)
     video.step(frames[1], np.where(labels[1] == 2, 4, 0))

@@ -59,7 +59,7 @@ def test_what_was_written_is_loaded_and_goes_on(started, clock):
     segmenter, video, source, folder = started
     first = Checkpoint(folder)
     clock.now += 5
-    first.after(video, Writer(), now=True)
+    first.write(video, Writer())
     second = Checkpoint(folder)
     restored = second.load(segmenter, source)
     assert restored.frame_index == 1 and restored.ids == [1]
@@ -80,7 +80,7 @@ def test_seconds_of_every_process_are_added_up(started, clock):
         stages = {stage: stages.get(stage, 0.0) + spent.get(stage, 0.0) for stage in {**stages, **spent}}
         video.stopwatch = Watch(**spent)
         assert checkpoint.elapsed() == total and checkpoint.spent(video) == stages
-        checkpoint.after(video, Writer(), now=True)
+        checkpoint.write(video, Writer())
     assert (total, stages) == (10, {"features": 3.0, "update": 0.75})
 
 
@@ -99,7 +99,8 @@ def test_a_checkpoint_is_due_after_its_seconds_and_again_after_as_many(started, 
     def after(at, **how):
         clock.now = begun + at
         count = len(written)
-        checkpoint.after(video, Writer(), **how)
+        if how.get("now") or clock.now >= checkpoint.due:
+            checkpoint.write(video, Writer())
         return len(written) > count
 
     assert not after(9.5) and after(10.5)  # written until 11.5, so due twenty seconds later
@@ -123,20 +124,22 @@ def test_a_slow_disk_has_at_most_one_checkpoint_waiting(started, clock):
     checkpoint = Checkpoint(folder, every=0)
     for _ in range(3):
         clock.now += 100
-        checkpoint.after(video, Slow())
+        if clock.now >= checkpoint.due:
+            checkpoint.write(video, Slow())
     assert len(queued) == 1
-    checkpoint.after(video, Slow(), now=True)
+    checkpoint.write(video, Slow())
     assert len(queued) == 2
     queued[0][0](*queued[0][1:])
     clock.now += 100
-    checkpoint.after(video, Slow())
+    if clock.now >= checkpoint.due:
+        checkpoint.write(video, Slow())
     assert len(queued) == 3
 
 
 @pytest.mark.parametrize("how", ["absent", "damaged", "a mask is gone", "another size", "without notes", "another's state"])
 def test_what_cannot_be_used_is_not_loaded(started, how):
     segmenter, video, source, folder = started
-    Checkpoint(folder).after(video, Writer(), now=True)
+    Checkpoint(folder).write(video, Writer())
     path = folder / "checkpoint.safetensors"
     assert Checkpoint(folder).load(segmenter, source) is not None
     if how == "absent":

@@ -88,7 +88,7 @@ def test_another_choice_is_refused_with_those_there_are(f):
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (["--preset", "fastest"], "unknown preset 'fastest': choose one of best, paper, fast"),
+    (["--preset", "fastest"], "unknown preset 'fastest': choose one of best, whole, paper, fast"),
     (["--backbone", "vgg"], f"unknown backbone 'vgg': choose one of {', '.join(BACKBONES)}"),
     (["--short-side", 31], "--short-side is 31: give 32 or more, or 0 for frames as they are"),
     (["--short-side", -1], "--short-side is -1: give 32 or more, or 0 for frames as they are"),
