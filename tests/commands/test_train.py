@@ -1,4 +1,4 @@
-"""The command `train`: what it writes can be used by the other commands, a run goes on under its own recipe alone, and what cannot
+"""The command `train`: what it writes can be used by other commands, a run goes on under its own recipe alone, and what cannot
 be is one line."""
 
 from pathlib import Path
@@ -43,8 +43,8 @@ def test_train_then_table1(train, davis, tmp_path, capsys):
     rows = {}
     for name, flags in (("t", ["--weights", tmp_path / "r" / "compact.safetensors", "--base",
                                tmp_path / "b" / "compact-base.safetensors"]), ("u", [])):
-        assert main(["table1", "davis2017", "--root", str(davis), "--sequences", "one", "--rows", "Base net,D-only,Ours", "--out",
-                     str(tmp_path / name), *map(str, flags), *QUICK]) == 0
+        assert main(["table1", "davis2017", "--root", str(davis), "--sequences", "one", "--rows", "Base net,D-only,Ours",
+                     "--out", str(tmp_path / name), *map(str, flags), *QUICK]) == 0
         rows[name] = {line[:18].strip(): line[18:].split()[:3] for line in capsys.readouterr().out.splitlines()[1:]}
     assert rows["t"]["D-only"] == rows["u"]["D-only"] and rows["t"]["Ours"] != rows["u"]["Ours"]
     assert rows["t"]["Base net"] != rows["u"]["Base net"]
