@@ -1,4 +1,4 @@
-"""What is said of the speed of frames, by a clock that says known seconds: rates, stages, shares, ratios and their direction."""
+"""The speed of frames, by a clock that says known seconds: rates, stages, shares, ratios and which way they go."""
 
 from dataclasses import replace
 from types import SimpleNamespace
