@@ -170,3 +170,27 @@ def assert_clip_found(folder, frames, least=0.3):
     """The masks in a folder show both objects of each later frame of a clip of so many frames."""
     truth = moving_shapes(frames, ROOM, objects=2)[1]
     assert_found([read_mask(folder / f"{i:05d}.png") for i in range(1, frames)], truth[1:], least)
+
+
+class ScriptedClock:
+    """Stands for `evaluation.timing.Clock`: runs what it is to time, and says the seconds that it was told.
+
+    Args:
+        one: seconds of single calls, in their order.
+        several: seconds by name for calls in turn.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(self, *one, **several):
+        self.one, self.several, self.asked = list(one), several, []
+
+    def __call__(self, call):
+        call()
+        return self.one.pop(0)
+
+    def in_turn(self, repeats, **calls):
+        self.asked.append((repeats, list(calls)))
+        for call in calls.values():
+            call()
+        return {name: self.several[name] for name in calls}

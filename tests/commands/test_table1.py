@@ -4,8 +4,9 @@ import json
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from helpers import FINDS, QUICK
+from helpers import FINDS, QUICK, ROOM, moving_shapes
 
 from vosedu.commands import main, table1
 from vosedu.config import BEST, FAST, PAPER, departures
@@ -45,6 +46,42 @@ def test_the_base_nets_rows_are_there_where_there_is_one(segmenter):
         rows = table1.base_rows(segmenter, BUNDLED_BASE, tuned)
         assert list(rows) == names and [row.fine_tune for row in rows.values()] == [False, True][: len(names)]
         assert all(isinstance(row, BaseSegmenter) and row.segmenter is segmenter for row in rows.values())
+
+
+class Painted:
+    """A Base net that knows by heart: its logits are 1.5 inside of the mask that it was shown, and -1 elsewhere."""
+
+    def __init__(self):
+        self.encoder = self
+
+    def to(self, device):
+        return self
+
+    def target(self, features, masks):
+        return masks
+
+    def __call__(self, features, target):
+        return target
+
+    def refinement(self, features, encoded, size):
+        assert encoded.shape[1:] == size
+        return 2.5 * encoded - 1
+
+
+@pytest.mark.parametrize("rule", ["softmax", "min"])
+def test_the_base_nets_masks_are_aggregated_by_the_rule_of_the_settings(quick_segmenter, rule):
+    """As ours are: two objects that overlap in neither mask, probabilities by NumPy at one pixel of each kind."""
+    frames, labels = moving_shapes(2, ROOM, objects=2)
+    segmenter = quick_segmenter.changed(config=replace(FINDS, aggregation=rule))
+    video = BaseSegmenter(segmenter, Painted()).start(frames[0], labels[0])
+    found = video.step(frames[1])
+    assert np.array_equal(found, labels[0]) and video.frame_index == 1
+    for i in range(3):
+        y, x = np.argwhere(labels[0] == i)[40]
+        p = 1 / (1 + np.exp(-np.array([1.5 if labels[0][y, x] == n else -1.0 for n in (1, 2)])))
+        p = np.array([(1 - p).prod() if rule == "softmax" else (1 - p).min(), *p])
+        odds = p / (1 - p) if rule == "softmax" else np.exp(p / (1 - p))
+        np.testing.assert_allclose(video.probabilities[:, y, x], odds / odds.sum(), rtol=1e-4)
 
 
 def test_rows_are_chosen_by_name_in_the_order_of_the_table():
