@@ -1,5 +1,7 @@
 """The command `demo`, on a scene of our own in the place of a bundled one: what it writes and what it says of it."""
 
+import json
+
 import numpy as np
 import pytest
 from helpers import ROOM, assert_found, moving_shapes, save_frames
@@ -30,6 +32,8 @@ def test_masks_film_sheet_and_scores(scene, tmp_path, capsys):
     asked, truth = scene
     assert main(["demo", "--scene", "any", "--out", str(tmp_path / "o"), "--short-side", "192"]) == 0
     assert asked == ["any"]
+    said = json.loads((tmp_path / "o" / "tiny" / "run.json").read_text())["settings"]
+    assert said["short_side"] == 192 and (said["preset"], said["backbone"], said["output"]) == ("best", "compact", "refinement")
     found = [read_mask(tmp_path / "o" / "tiny" / f"{t:05d}.png") for t in range(5)]
     assert np.array_equal(found[0], truth[0])
     assert_found(found[1:], truth[1:], 0.5)
