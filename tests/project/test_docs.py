@@ -47,3 +47,11 @@ def test_links_in_the_readme_exist():
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_tests_that_the_page_on_tests_names_exist():
+    text = (ROOT / "docs" / "tests.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([a-z_0-9/]+\.py)::(test_\w+)`", text)
+    assert len(named) > 50
+    for file, name in named:
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), f"{file} has no {name}"
