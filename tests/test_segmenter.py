@@ -467,3 +467,17 @@ def test_a_state_is_a_copy(quick_segmenter):
     video.step(frames[1])
     assert_remembered(video)
     assert all(torch.equal(before[name], kept[name]) for name in kept)
+
+
+def test_another_target_model_is_one_class(quick_segmenter):
+    """CONTRIBUTING's recipe: nothing else is needed for a video to be followed, taken up again, and updated."""
+    frames, labels = moving_shapes(10, ROOM, objects=2, absent={2: range(3)})
+    segmenter = Segmenter(quick_segmenter.backbone, readout=(30.0, -15.0), config=FINDS, device="cpu", targets=Means)
+    video, found = segmenter.start(frames[0], labels[0]), []
+    for t, frame in enumerate(frames[1:], 1):
+        restored = segmenter.restore(video.state())
+        given = np.where(labels[t] == 2, 2, 0) if t == 3 else None
+        found.append(video.step(frame, given).numpy())
+        assert torch.equal(restored.step(frame, given), video.labels)
+    assert_found(found, labels[1:])
+    assert video.targets.remembered == [(1, *ROOM)] * 2 + [(2, *ROOM)] * 7 and video.targets.updates == 1
