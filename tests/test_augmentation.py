@@ -267,3 +267,27 @@ def test_hard_masks(kind):
         mask[0, 0] = 0
     images, masks = first_frame_samples(frames[0], mask, 6)
     assert images.shape[0] == 6 and (masks.sum((1, 2)) > 0).all()
+
+
+def test_the_background_is_made_up_at_240_rows(monkeypatch):
+    """Of 720 rows: what is inpainted is the mean of three by three pixels, with every cell that the hole touches."""
+    seen = []
+    inpaint = augmentation.cv2.inpaint
+    monkeypatch.setattr(augmentation.cv2, "inpaint", lambda *args: seen.append(args[:2]) or inpaint(*args))
+    frame = np.random.default_rng(0).integers(0, 255, (720, 960, 3), dtype=np.uint8)
+    mask = l_shape((720, 960), 300, 400)
+    cut_out(frame, mask)
+    ((small, hole),) = seen
+    assert small.shape == (240, 320, 3) and hole.shape == (240, 320)
+    assert np.abs(small - frame.reshape(240, 3, 320, 3, 3).mean(axis=(1, 3))).max() <= 0.51
+    touched = mask.reshape(240, 3, 320, 3).max(axis=(1, 3)) > 0
+    assert hole[touched].all() and hole.sum() < 6 * touched.sum()
+
+
+def test_a_small_frame_is_inpainted_as_it_is(monkeypatch):
+    seen = []
+    inpaint = augmentation.cv2.inpaint
+    monkeypatch.setattr(augmentation.cv2, "inpaint", lambda *args: seen.append(args[0]) or inpaint(*args))
+    frame = np.random.default_rng(0).integers(0, 255, (60, 100, 3), dtype=np.uint8)
+    cut_out(frame, l_shape())
+    assert np.array_equal(seen[0], frame)

@@ -1,6 +1,7 @@
 """Sequences segmented and scored: an engine whose answers are known, scores counted in NumPy; `evaluate` from end to end."""
 
 import json
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from vosedu.commands import main
 from vosedu.errors import InputError
+from vosedu.evaluation import scoring
 from vosedu.evaluation.scoring import claim, run_sequence, score_results, table
 from vosedu.files.datasets import AnnotatedVideo, load
 from vosedu.files.images import write_mask
@@ -74,10 +76,6 @@ class KnownVideo:
             self.answer[new_labels > 0] = new_labels[new_labels > 0]
         return torch.from_numpy(self.answer)
 
-    def enlarged(self, size, given=None):
-        assert self.answer.shape == size
-        return self.answer
-
 
 def make(root, labels, annotated=None, **attributes):
     """A video whose frame t has red t, and its annotations."""
@@ -113,6 +111,14 @@ def test_a_late_object_is_given_written_and_scored(tmp_path):
     entry = np.where(labels[2] == 2, 2, found[2])
     assert np.array_equal(written[2], entry) and not np.array_equal(entry, found[2])
     assert all(np.array_equal(written[t], found[t]) for t in (1, 3, 4, 5))
+
+
+def test_seconds_are_those_from_the_first_frame_to_the_last_score(tmp_path, monkeypatch):
+    """By a clock that says 100 and then 107.5."""
+    says = iter([100.0, 107.5])
+    monkeypatch.setattr(scoring, "time", SimpleNamespace(perf_counter=lambda: next(says)))
+    labels = boxes(3)
+    assert run_sequence(Known(answers(labels)), make(tmp_path, labels))[1] == 7.5
 
 
 def test_the_last_frame_of_davis_is_written_and_not_scored(tmp_path):
