@@ -167,6 +167,17 @@ def test_boundary_picture_tells_right_from_wrong_edges():
     assert tuple(picture[30, 39]) == (255, 60, 220) and tuple(picture[30, 59]) == (255, 255, 255), "exchanged"
 
 
+def test_a_boundary_that_is_nearly_right_is_drawn_where_it_was_found():
+    """One pixel beside the true one, within the tolerance: green at the prediction's own place, and nothing white."""
+    truth = np.zeros((60, 80), np.uint8)
+    truth[20:40, 20:40] = 1
+    prediction = np.roll(truth, -1, axis=1)
+    picture = boundary_picture(flat(0, (60, 80)), prediction, truth)
+    green = (picture == (60, 220, 90)).all(axis=2)
+    assert green[30, 17:20].all() and not green[30, 20] and green[30, 37:40].all() and not green[30, 40]
+    assert set(map(tuple, picture.reshape(-1, 3).tolist())) == {(0, 0, 0), (60, 220, 90)}
+
+
 def test_finds_knows_one_text_from_another():
     picture = cv2.putText(flat(255, (40, 300)), "step 12, loss 0.5", (60, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1,
                           cv2.LINE_AA)
