@@ -39,9 +39,9 @@ def test_only_the_chosen_command_is_imported():
 
 def test_settings_lists_every_number_with_the_presets(capsys):
     assert main(["settings"]) == 0
-    lines = {line.split()[0]: line.split()[1:4] for line in capsys.readouterr().out.splitlines()}
-    assert lines["setting"] == ["paper", "fast", "best"] and lines["channels"] == ["96", "32", "96"]
-    assert lines["filter_decay"] == ["0.01", "0.01", "1000.0"] and lines.keys() >= set(Config.__dataclass_fields__)
+    lines = {line.split()[0]: line.split()[1:5] for line in capsys.readouterr().out.splitlines()}
+    assert lines["setting"] == ["paper", "fast", "whole", "best"] and lines["channels"] == ["96", "32", "96", "96"]
+    assert lines["filter_decay"] == ["0.01", "0.01", "1000.0", "1000.0"] and lines.keys() >= set(Config.__dataclass_fields__)
 
 
 def test_the_flags_of_another_command_are_unknown(capsys):

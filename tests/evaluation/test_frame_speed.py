@@ -91,7 +91,7 @@ def test_rates_over_presets_sizes_and_objects(engine, monkeypatch):
         h, w = (3, 4) if "240p" in name else (4, 6)
         model = 256 * 4 + 4 + 9 * 4
         memory = 6 * ((4 + 4 + 1) * h * w + 1) + 6 + 1  # projections, stencil, right-hand side, constant; gamma and the newest
-        assert row["bytes an object"] == 4 * (model + memory) and row["ids"] == list(range(1, int(name[-1]) + 1))
+        assert row["bytes per object"] == 4 * (model + memory) and row["ids"] == list(range(1, int(name[-1]) + 1))
 
 
 def test_flops_are_those_of_the_convolutions(engine):
@@ -160,7 +160,6 @@ def test_overlap_says_what_each_costs_alone_and_all_together(engine, tmp_path, m
 def test_memory_is_read_after_the_frames_that_are_named(engine, monkeypatch):
     steps, step = [], frame_speed.Video.step
     monkeypatch.setattr(frame_speed.Video, "step", lambda video, frame: steps.append(video.ids) or step(video, frame))
-    monkeypatch.setattr(frame_speed.psutil, "Process", lambda: SimpleNamespace(
-        memory_info=lambda: SimpleNamespace(rss=1000 * len(steps))))
+    monkeypatch.setattr(frame_speed, "resident", lambda: 1000 * len(steps))
     assert frame_speed.long_video(engine, True, NO_BAR) == {2: {"host": 2000, "device": 0}, 5: {"host": 5000, "device": 0}}
     assert steps == [[1, 2]] * 5
