@@ -19,8 +19,8 @@ from vosedu.weights import BUNDLED_BASE
 
 @pytest.mark.parametrize("config", [BEST, PAPER, FINDS])
 def test_the_rows_differ_in_what_the_table_says(segmenter, config):
-    """D-only has no R and no update; the next no update; the next is as it is; the last has the numbers of Section 3.5. None has
-    a window; where the settings have one, a row more is as they are."""
+    """D-only has no R and no update; the next no update; the next is as it is; the last has the numbers of Section 3.5. None
+    has a window; where the settings have one, a row more is as they are."""
     asked = segmenter.changed(config=config)
     rows = table1.our_rows(asked)
     with_window = rows.pop("Ours + window", None)
