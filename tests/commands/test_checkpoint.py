@@ -159,7 +159,15 @@ def test_what_cannot_be_used_is_not_loaded(started, how):
     assert again.load(segmenter, source) is None and (again.seconds, again.stages) == (0.0, {})
 
 
-def test_the_first_ctrl_c_is_kept_for_the_loop_and_the_second_acts():
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C as in a terminal: where the tests run in the background, it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_first_ctrl_c_is_kept_for_the_loop_and_the_second_acts(ctrl_c):
     before = signal.getsignal(signal.SIGINT)
     with interruptible() as stop:
         assert not stop.is_set()
