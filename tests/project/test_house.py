@@ -72,6 +72,13 @@ def test_floors_are_few_and_there_is_no_circle():
     assert floors["solver"] == floors["errors"] == 1, "the solver knows no other room"
 
 
+def test_every_folder_of_modules_is_a_package_that_is_installed():
+    """setuptools finds packages by their __init__.py; a list by hand would miss a new one."""
+    assert {p.parent for p in MODULES.values()} == {p.parent for p in PACKAGE.rglob("__init__.py")}
+    text = (PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
+    assert '[tool.setuptools.packages.find]\ninclude = ["vosedu*"]' in text and "packages = [" not in text
+
+
 def test_the_engine_does_not_know_what_it_is_tested_with():
     assert not [m for m in MODULES if wing(m) == "engine" and "literal" in imports(m)]
 
