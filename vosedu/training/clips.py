@@ -158,7 +158,9 @@ class AnyFrameClips(VideoClips):
 
     def _seen(self, index: int, shot: Shot, rng: np.random.Generator | None = None) -> Shot:
         """What of a frame is looked at: all of it, or the target's window, with an `rng` as it would be after another frame."""
-        gaze = Gaze(shot.mask.shape, BEST.window_share if index % WHOLE else 0.0, BEST.window_zoom)
+        if index % WHOLE == 0:
+            return shot
+        gaze = Gaze(shot.mask.shape, BEST.window_share, BEST.window_zoom)
         gaze.follow(shot.mask)
         if rng:
             gaze.zoom *= np.exp(rng.normal(0, 0.15))
