@@ -26,7 +26,7 @@ MAY = {
     "evaluation": {"errors", "files", "engine"},
     "training": {"errors", "files", "engine", "evaluation"},
     "teaching": {"errors", "files", "engine", "evaluation", "training"},
-    "commands": {"errors", "files", "engine", "evaluation", "training"},
+    "commands": {"errors", "files", "engine", "evaluation", "training", "teaching"},
 }
 """Who may import whom."""
 FIGURES = {"refinement_diagram", "draw", "draw_curves"}
