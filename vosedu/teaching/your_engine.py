@@ -158,6 +158,7 @@ class _Reader(nn.Module):
         self.numbers = nn.Parameter(torch.tensor([0.5, -1.0, 0.2]))
 
     def forward(self, features: Tensor, scores: Tensor) -> Tensor:
+        """Maps of one shape -> the same shape."""
         return self.numbers[0] * features + self.numbers[1] * scores + self.numbers[2]
 
 
