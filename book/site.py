@@ -1,5 +1,6 @@
 """From the source of the book to its pages, by Sphinx."""
 
+import re
 import shutil
 import tempfile
 from importlib.metadata import distribution
@@ -14,10 +15,28 @@ from .pages import assemble
 
 HERE = Path(__file__).parent
 
+MENDED = (
+    ('<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">'),
+    ('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="The book">'),
+    ('<aside class="toc-drawer">', '<aside class="toc-drawer" aria-label="This page">'),
+    ("<pre>", '<pre tabindex="0">'),
+    ('<th class="head"><p></p></th>', '<td class="head"></td>'),
+)
+"""What the theme leaves undone for who uses keys or a screen reader: what scrolls can be reached, landmarks have names."""
+
 
 def mathjax() -> Path:
     """MathJax 3 in one file, its glyphs included, as the package sphinx-mathjax-offline has it."""
     return Path(distribution("sphinx-mathjax-offline").locate_file("sphinx-mathjax-offline/static/mathjax/tex-svg.js"))
+
+
+def mended(page: str) -> str:
+    """A page as the theme makes it, with `MENDED` put right and a heading where it has none."""
+    for old, new in MENDED:
+        page = page.replace(old, new)
+    page = re.sub(r'<div class="table-wrapper[^"]*"', r'\g<0> tabindex="0"', page)
+    return page if "<h1" in page else page.replace('<article role="main" id="furo-main-content">',
+                                                   '<article role="main" id="furo-main-content"><h1>Search</h1>')
 
 
 def build_site(out: Path, executed: dict[str, Path], repository: str | None = None) -> Path:
@@ -43,6 +62,8 @@ def build_site(out: Path, executed: dict[str, Path], repository: str | None = No
         if failed:
             raise InputError("the book has not been built: see Sphinx's warnings above")
         shutil.rmtree(made / ".doctrees", ignore_errors=True)
+        for page in made.rglob("*.html"):
+            page.write_text(mended(page.read_text(encoding="utf-8")), encoding="utf-8")
         notebooks = made / "notebooks"
         for path in sorted((source / "notebooks").glob("[0-9]*.ipynb")):
             shutil.copy(executed.get(path.name, HERE.parent / "notebooks" / path.name), notebooks / path.name)
