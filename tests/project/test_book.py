@@ -22,7 +22,7 @@ from vosedu.teaching.states import MARK, SCRIPT, Axis, States
 
 pytest.importorskip("sphinx", reason='pip install -e ".[book]"')
 
-from book import pages
+from book import pages, strip
 from book.__main__ import main
 from book.execute import NOTEBOOKS, ROOT, executed, key
 from book.site import build_site, mended
@@ -132,6 +132,18 @@ def test_a_notebook_is_run_once_and_carries_its_states(tmp_path):
     before, notebook.cells[3].source = key(path), "toy.a.value = 2"
     nbformat.write(notebook, path)
     assert key(path) != before and executed(path, tmp_path / "out").stat().st_mtime_ns != stamp
+
+
+def test_views_of_widgets_are_not_stored(tmp_path):
+    view, png = "application/vnd.jupyter.widget-view+json", {"image/png": "AAAA", "text/plain": "A picture."}
+    notebook = cell_with(nbformat.v4.new_output("display_data", {view: {"model_id": "a"}, **png}))
+    notebook.metadata["widgets"] = {"state": {}}
+    nbformat.write(notebook, tmp_path / "a.ipynb")
+    assert strip.main([str(tmp_path / "a.ipynb")]) == 0
+    found = nbformat.read(tmp_path / "a.ipynb", 4)
+    assert found.cells[1].outputs[0].data == png and "widgets" not in found.metadata
+    before = (tmp_path / "a.ipynb").read_bytes()
+    assert strip.main([str(tmp_path / "a.ipynb")]) == 0 and (tmp_path / "a.ipynb").read_bytes() == before
 
 
 def test_what_the_theme_leaves_undone():
@@ -286,7 +298,7 @@ def faults(page):
 
 @pytest.mark.browser
 def test_every_page_opens_from_its_folder(browser, site):
-    """By file://, everything else blocked: nothing fails, no formula is raw, nothing that axe finds."""
+    """By file://, everything else blocked: nothing fails, no formula is raw, axe finds nothing, it fits a phone."""
     formulas = 0
     for path in all_pages(site):
         page = open_page(browser, path.as_uri())
@@ -294,6 +306,8 @@ def test_every_page_opens_from_its_folder(browser, site):
         assert page.evaluate(RAW) == [], path.name
         formulas += page.locator("mjx-container").count()
         assert not AXE.is_file() or faults(page) == [], path.name
+        page.set_viewport_size({"width": 375, "height": 800})  # a phone
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375, path.name
         page.close()
     assert formulas > 300, "formulas are set"
 
@@ -307,14 +321,6 @@ def test_dark_pages_have_contrast(browser, site, name):
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
     assert faults(page) == []
     page.close()
-
-
-@pytest.mark.browser
-def test_no_page_is_wider_than_a_phone(browser, site):
-    for path in all_pages(site):
-        page = open_page(browser, path.as_uri(), viewport={"width": 375, "height": 800})
-        assert page.evaluate("document.documentElement.scrollWidth") <= 375, path.name
-        page.close()
 
 
 @pytest.mark.browser
