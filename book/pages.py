@@ -65,12 +65,16 @@ def solution(name: str, solutions: Path) -> str | None:
     return None
 
 
-def help_for(cell: NotebookNode, path: Path) -> str:
-    """Both hints and the solution of the exercise of a cell, folded."""
+def help_for(cell: NotebookNode, path: Path, module: str) -> str:
+    """Both hints and the solution of the exercise of a cell, folded.
+
+    Args:
+        module: of `vosedu.teaching`, with the notebook's exercises.
+    """
     found = re.search(r"exercises\.(\w+)\.check\(", cell.source)
     if not found:
         return ""
-    module = importlib.import_module(f"vosedu.teaching.{path.stem[3:]}")
+    module = importlib.import_module(f"vosedu.teaching.{module}")
     exercise = getattr(module, found[1])
     parts = [folded(f"Hint {number}", _as_code(hint)) for number, hint in enumerate(exercise.hints, 1)]
     if answer := solution(found[1], path.parent / "solutions" / path.name):
@@ -122,7 +126,8 @@ def notebook_page(path: Path, stored: Path, static: Path, links: str, up: str = 
         up: the way from the page to the book's root.
     """
     notebook = nbformat.read(stored, 4)
-    cells = []
+    cells, code = [], "\n".join(cell.source for cell in notebook.cells)
+    module = (re.findall(r"from vosedu\.teaching import (\w+) as exercises", code) or [path.stem[3:]])[0]
     for cell in notebook.cells:
         cells.append(cell)
         if cell.cell_type == "markdown":
@@ -133,7 +138,7 @@ def notebook_page(path: Path, stored: Path, static: Path, links: str, up: str = 
         for place, output in enumerate(cell.outputs):
             if MARK in output.get("metadata", {}) or VIEW in output.get("data", {}):
                 cell.outputs[place] = widget_output(output, static / "states", f"{up}_static/states")
-        if "exercise" in cell.metadata.get("tags", ()) and (text := help_for(cell, path)):
+        if "exercise" in cell.metadata.get("tags", ()) and (text := help_for(cell, path, module)):
             cells.append(nbformat.v4.new_markdown_cell(text))
     head, rest = cells[0].source.split("\n", 1)
     cells[0].source = f"{head}\n\n{links}\n{rest}"
