@@ -9,7 +9,10 @@ from pathlib import Path
 from vosedu.errors import InputError
 
 from .execute import NOTEBOOKS, executed
+from .pdf import print_book
+from .poster import draw_poster
 from .site import build_site
+from .slides import build_slides
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,6 +23,8 @@ def parser() -> argparse.ArgumentParser:
                        help="take the notebooks' stored outputs and do not run them: minutes faster, and widgets are pictures")
     found.add_argument("--repository", default=os.environ.get("GITHUB_REPOSITORY"),
                        help="owner/name on GitHub, for the links to Colab and Binder (default: $GITHUB_REPOSITORY)")
+    found.add_argument("--pdf", action="store_true", help="also print book.pdf; needs Playwright and Chromium")
+    found.add_argument("--poster", action="store_true", help="also draw poster.pdf and poster.png, Figure 2 with real maps")
     return found
 
 
@@ -33,6 +38,11 @@ def main(arguments: list[str] | None = None) -> int:
             copies[path.name] = executed(path, args.out / "executed")
             print(f"{path.name}: {time.monotonic() - began:.0f} s", flush=True)
         pages = build_site(args.out, copies, args.repository)
+        build_slides(pages, {path.name[:2]: copies.get(path.name, path) for path in NOTEBOOKS})
+        if args.poster:
+            draw_poster(args.out)
+        if args.pdf:
+            print(f"{args.out / 'book.pdf'}: {print_book(pages.resolve(), args.out / 'book.pdf')} sheets")
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
