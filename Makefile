@@ -3,7 +3,7 @@ PYTHON ?= $(if $(filter Windows_NT,$(OS)),python,python3)
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: lab demo test test-browser test-book mutation mutation-sample notebooks book book-stored clean
+.PHONY: lab demo test test-browser test-book mutation mutation-sample notebooks book book-stored book-print clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +46,10 @@ book: $(VENV)/book
 # The same in seconds, from the stored outputs: widgets are pictures there.
 book-stored: $(VENV)/book
 	$(BIN)/python -m book --stored
+
+# Also on paper: book.pdf and poster.pdf in out/book. Needs Chromium.
+book-print: $(VENV)/browser
+	$(BIN)/python -m book --pdf --poster
 
 # Every page of the book in Chromium, with everything but its own files blocked. Checks accessibility where npm is there.
 test-book: book $(VENV)/browser

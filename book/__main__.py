@@ -9,10 +9,10 @@ from pathlib import Path
 from vosedu.errors import InputError
 
 from .execute import NOTEBOOKS, executed
+from .moving import record
 from .pdf import print_book
 from .poster import draw_poster
 from .site import build_site
-from .slides import build_slides
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
                        help="owner/name on GitHub, for the links to Colab and Binder (default: $GITHUB_REPOSITORY)")
     found.add_argument("--pdf", action="store_true", help="also print book.pdf; needs Playwright and Chromium")
     found.add_argument("--poster", action="store_true", help="also draw poster.pdf and poster.png, Figure 2 with real maps")
+    found.add_argument("--moving", action="store_true", help="also record book.webp, two sliders being moved; needs Chromium")
     return found
 
 
@@ -38,7 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
             copies[path.name] = executed(path, args.out / "executed")
             print(f"{path.name}: {time.monotonic() - began:.0f} s", flush=True)
         pages = build_site(args.out, copies, args.repository)
-        build_slides(pages, {path.name[:2]: copies.get(path.name, path) for path in NOTEBOOKS})
+        if args.moving:
+            record(pages.resolve(), args.out / "book.webp")
         if args.poster:
             draw_poster(args.out)
         if args.pdf:

@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from vosedu.errors import InputError
 from vosedu.teaching.states import MARK, SCRIPT
 
 from .execute import NOTEBOOKS, ROOT, VIEW
@@ -116,6 +117,23 @@ def widget_output(output: NotebookNode, folder: Path, way: str) -> NotebookNode:
     return nbformat.v4.new_output("display_data", {"text/html": page})
 
 
+def is_widget(output: NotebookNode) -> bool:
+    """Whether an output shows a widget."""
+    return MARK in output.get("metadata", {}) or VIEW in output.get("data", {})
+
+
+def nth_widget(notebook: NotebookNode, number: int, folder: Path, way: str) -> str:
+    """HTML of the widget of that number in a notebook, counted from 1; its pictures go into a folder.
+
+    Raises:
+        InputError: the notebook has fewer.
+    """
+    found = [output for cell in notebook.cells for output in cell.get("outputs", ()) if is_widget(output)]
+    if len(found) < number:
+        raise InputError(f"widget {number} is asked for of a notebook that has {len(found)}")
+    return widget_output(found[number - 1], folder, way).data["text/html"]
+
+
 def notebook_page(path: Path, stored: Path, static: Path, links: str, up: str = "../") -> NotebookNode:
     """A notebook as a page of the book.
 
@@ -136,7 +154,7 @@ def notebook_page(path: Path, stored: Path, static: Path, links: str, up: str = 
         if alt := cell.metadata.get("alt"):
             cell.metadata["mystnb"] = {"image": {"alt": alt}}
         for place, output in enumerate(cell.outputs):
-            if MARK in output.get("metadata", {}) or VIEW in output.get("data", {}):
+            if is_widget(output):
                 cell.outputs[place] = widget_output(output, static / "states", f"{up}_static/states")
         if "exercise" in cell.metadata.get("tags", ()) and (text := help_for(cell, path, module)):
             cells.append(nbformat.v4.new_markdown_cell(text))
@@ -167,6 +185,12 @@ def _copy_linked(page: Path, source: Path) -> None:
             shutil.copy(origin, out)
 
 
+def _asked_for(match: re.Match, executed: dict[str, Path], static: Path) -> str:
+    """What stands for `<!-- widget NOTEBOOK NUMBER -->` on the home page: the states; nothing where they are not stored."""
+    path = next((path for name, path in executed.items() if name.startswith(match[1])), None)
+    return nth_widget(nbformat.read(path, 4), int(match[2]), static / "states", "_static/states") if path else ""
+
+
 def assemble(source: Path, executed: dict[str, Path], repository: str | None) -> None:
     """Write the source of the book into an empty folder.
 
@@ -180,7 +204,10 @@ def assemble(source: Path, executed: dict[str, Path], repository: str | None) ->
         text = (ROOT / name).read_text(encoding="utf-8")
         up = "../" * name.count("/")
         text = equation_anchors(text) if name == "docs/equations.md" else equation_links(text, up)
-        text = text.replace("](solutions)", "](solutions/01_features.ipynb)")
+        text = text.replace("](solutions)", "](solutions/01_features.ipynb)").replace("](docs/book/index.md)", "](index.md)")
+        if name == "docs/book/index.md":  # the first page lies at the root of the book
+            text = text.replace("](../../", "](").replace("](instructor.md)", "](docs/book/instructor.md)")
+        text = re.sub(r"<!-- widget (\d\d) (\d+) -->", lambda m: _asked_for(m, executed, source / "_static"), text)
         out = source / ("index.md" if name == "docs/book/index.md" else name)
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")

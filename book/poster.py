@@ -24,7 +24,6 @@ COLOURS = {"F": "#4477aa", "D": "#228833", "R": "#aa3377", "": "#555555"}
 class Maps(NamedTuple):
     """What stands in the poster, computed from a bundled scene; pictures are uint8 RGB."""
 
-    first: np.ndarray
     given: np.ndarray
     samples: list[np.ndarray]
     learned: list[np.ndarray]
@@ -49,7 +48,7 @@ def maps() -> Maps:
     pictures = [overlay(image, (label > 0.5).astype(np.uint8))
                 for image, label in zip(samples.images, np.asarray(samples.labels), strict=True)]
     return Maps(
-        frames[0], overlay(frames[0], truth[0]), pictures[:8], [score_picture(microscope.scores[k]) for k in STEPS],
+        overlay(frames[0], truth[0]), pictures[:8], [score_picture(microscope.scores[k]) for k in STEPS],
         microscope.losses, frames[LATER], [pca_colours(x[0])[0] for x in features],
         score_picture(video.scores[0].cpu().numpy()), overlay(frames[LATER], labels),
     )

@@ -1,4 +1,4 @@
-"""From the source of the book to its pages, by Sphinx."""
+"""From the source of the book to its pages, by Sphinx, and the slides beside them."""
 
 import re
 import shutil
@@ -11,7 +11,9 @@ from sphinx.cmd.build import build_main
 from vosedu.errors import InputError
 from vosedu.teaching.states import SCRIPT
 
+from .execute import NOTEBOOKS
 from .pages import assemble
+from .slides import build_slides
 
 HERE = Path(__file__).parent
 
@@ -67,6 +69,7 @@ def build_site(out: Path, executed: dict[str, Path], repository: str | None = No
         notebooks = made / "notebooks"
         for path in sorted((source / "notebooks").glob("[0-9]*.ipynb")):
             shutil.copy(executed.get(path.name, HERE.parent / "notebooks" / path.name), notebooks / path.name)
+        build_slides(made, {path.name[:2]: executed.get(path.name, path) for path in NOTEBOOKS})
         shutil.rmtree(pages, ignore_errors=True)
         out.mkdir(parents=True, exist_ok=True)
         shutil.move(made, pages)

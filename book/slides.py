@@ -13,10 +13,9 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 from nbformat import NotebookNode
 
 from vosedu.errors import InputError
-from vosedu.teaching.states import MARK, SCRIPT
+from vosedu.teaching.states import SCRIPT
 
-from .execute import VIEW
-from .pages import widget_output
+from .pages import is_widget, nth_widget
 
 SOURCE = Path(__file__).with_name("slides.md")
 PAGE = """<!doctype html>
@@ -41,11 +40,6 @@ def reveal() -> Path:
     return Path(distribution("sphinx-revealjs").locate_file("sphinx_revealjs/_static/revealjs"))
 
 
-def is_widget(output: NotebookNode) -> bool:
-    """Whether an output shows a widget."""
-    return MARK in output.get("metadata", {}) or VIEW in output.get("data", {})
-
-
 def figure(notebook: NotebookNode, number: int) -> tuple[list[str], str]:
     """The pictures of a figure (base64 PNG), and their text: the outputs of the last cell with pictures above its caption.
 
@@ -60,18 +54,6 @@ def figure(notebook: NotebookNode, number: int) -> tuple[list[str], str]:
         if found:
             pictures, alt = found, cell.metadata.get("alt", "")
     raise InputError(f"the slides show Figure {number} of a notebook that has none: correct book/slides.md")
-
-
-def widget(notebook: NotebookNode, number: int, folder: Path) -> str:
-    """HTML of the widget of that number, counted from 1; its pictures go into a folder "pictures" in `folder`.
-
-    Raises:
-        InputError: the notebook has no such widget.
-    """
-    found = [output for cell in notebook.cells for output in cell.get("outputs", ()) if is_widget(output)]
-    if len(found) < number:
-        raise InputError(f"the slides show widget {number} of a notebook that has {len(found)}: correct book/slides.md")
-    return widget_output(found[number - 1], folder / "pictures", "pictures").data["text/html"]
 
 
 def _math(content: str, options: dict) -> str:
@@ -116,7 +98,7 @@ class Deck:
         return f'<figure class="shown">{"".join(out)}</figure>'
 
     def _widget(self, number: str, which: int) -> str:
-        return widget(self._notebook(number), which, self.folder)
+        return nth_widget(self._notebook(number), which, self.folder / "pictures", "pictures")
 
 
 def build_slides(site: Path, notebooks: dict[str, Path]) -> Path:

@@ -8,21 +8,26 @@ import json
 import os
 import re
 import shutil
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from functools import partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from threading import Thread
 
+import cv2
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
+from vosedu.errors import InputError
 from vosedu.teaching.states import MARK, SCRIPT, Axis, States
 
 pytest.importorskip("sphinx", reason='pip install -e ".[book]"')
 
-from book import pages, strip
+from book import chromium, colab, pages, pdf, poster, slides, strip
 from book.__main__ import main
 from book.execute import NOTEBOOKS, ROOT, executed, key
 from book.site import build_site, mended
@@ -144,6 +149,117 @@ def test_views_of_widgets_are_not_stored(tmp_path):
     assert found.cells[1].outputs[0].data == png and "widgets" not in found.metadata
     before = (tmp_path / "a.ipynb").read_bytes()
     assert strip.main([str(tmp_path / "a.ipynb")]) == 0 and (tmp_path / "a.ipynb").read_bytes() == before
+
+
+def slides_of(tmp_path, text, notebook):
+    (tmp_path / "pictures").mkdir()
+    return slides.Deck({"05": notebook}, tmp_path).slide(text)
+
+
+def test_a_slide_has_a_figure_a_widget_a_formula_and_notes(tmp_path):
+    first = nbformat.v4.new_output("display_data", {"image/png": "AAAA"})
+    second = nbformat.v4.new_output("display_data", {"image/png": "BBBB"})
+    shown = nbformat.v4.new_output("display_data", {"image/png": "CCCC", "text/plain": "A widget."}, metadata={MARK: "Toy"})
+    notebook = cell_with(first, alt="the first figure")
+    notebook.cells += [
+        nbformat.v4.new_markdown_cell("*Figure 1. One.*"), nbformat.v4.new_code_cell("y", outputs=[shown]),
+        nbformat.v4.new_code_cell("z", outputs=[second], metadata={"alt": "the second figure"}),
+        nbformat.v4.new_markdown_cell("text"), nbformat.v4.new_markdown_cell("*Figure 2. With *stress*.*"),
+    ]
+    page = slides_of(tmp_path, "## Head\n\n@figure 05 2\n\n@widget 05 1\n\n$a < b$\n\nNote:\n0:05. Say **this**.", notebook)
+    assert page.startswith("<section><h2>Head</h2>") and '<aside class="notes"><p>0:05. Say <strong>this</strong>.</p>' in page
+    assert 'alt="the second figure"' in page and (tmp_path / "pictures" / "figure1.png").read_bytes() == b64decode("BBBB")
+    assert 'alt="A widget."' in page and r"\(a &lt; b\)" in page
+
+
+@pytest.mark.parametrize("order", ["@figure 05 3", "@widget 05 1", "@figure 07 1"])
+def test_a_slide_of_something_that_is_not_there_is_one_line(tmp_path, order):
+    notebook = cell_with(nbformat.v4.new_output("display_data", {"image/png": "AAAA"}))
+    with pytest.raises(InputError, match=r"^[^\n]+$"):
+        slides_of(tmp_path, order, notebook)
+
+
+def test_the_slides_are_a_class_of_ninety_minutes():
+    times, texts = [], slides.SOURCE.read_text(encoding="utf-8").split("\n---\n")
+    for text in texts:
+        body, _, notes = text.partition("\nNote:\n")
+        hours, minutes = map(int, re.match(r"(\d):(\d\d)\. ", notes).groups())
+        times.append(60 * hours + minutes)
+        assert len(body.split()) < 80
+    assert times == sorted(times) and times[0] == 0 and 85 <= times[-1] < 90 and len(times) >= 20
+    notes = slides.SOURCE.read_text(encoding="utf-8")
+    assert notes.count("They get wrong") >= 5 and notes.count("Answer") >= 4
+
+
+def test_the_pages_are_printed_in_the_order_of_the_contents(site):
+    found = [path.relative_to(site).as_posix() for path in pdf.order(site)]
+    assert found[0] == "index.html" and len(found) == len(set(found)) >= 30
+    assert found[1 : 1 + len(NOTEBOOKS)] == [f"notebooks/{path.stem}.html" for path in NOTEBOOKS]
+    assert all((site / name).is_file() for name in found) and "docs/book/instructor.html" in found
+
+
+def test_the_poster_has_every_map(tmp_path):
+    def flat(level, size=(30, 54)):
+        return np.full((*size, 3), level, np.uint8)
+
+    losses, features = [9.0 / (k + 1) for k in range(46)], [flat(50 + k, (8 >> k or 1, 14 >> k or 1)) for k in range(5)]
+    found = poster.Maps(flat(20), [flat(k) for k in range(8)], [flat(30, (4, 7))] * 4, losses, flat(40), features,
+                        flat(60, (4, 7)), flat(70))
+    poster.draw_poster(tmp_path, found)
+    assert (tmp_path / "poster.pdf").read_bytes().startswith(b"%PDF")
+    picture = cv2.imread(str(tmp_path / "poster.png"))
+    assert picture.shape[:2] == (round(60 * 23.4), round(60 * 33.1))
+    for level in (20, 30, 40, *range(50, 55), 60, 70):
+        assert (picture == level).all(axis=2).sum() > 2000, level
+
+
+def test_a_notebook_for_colab_installs_first(tmp_path):
+    assert colab.main([str(tmp_path), "https://example.org/vosedu.whl"]) == 0
+    for path in NOTEBOOKS:
+        found, original = nbformat.read(tmp_path / path.name, 4), nbformat.read(path, 4)
+        assert "%pip install --quiet https://example.org/vosedu.whl" in found.cells[0].source
+        assert [cell.source for cell in found.cells[1:]] == [cell.source for cell in original.cells]
+        assert not any(cell.get("outputs") for cell in found.cells)
+
+
+def test_colab_without_an_address_is_one_line(capsys):
+    assert colab.main([]) == 2 and capsys.readouterr().err.count("\n") == 1
+
+
+def test_printing_without_chromium_is_one_line(monkeypatch):
+    pytest.importorskip("playwright")
+    monkeypatch.setattr(chromium.shutil, "which", lambda name: None)
+    with pytest.raises(InputError, match=r"^[^\n]*apt install chromium$"), chromium.chromium_page():
+        pass
+
+
+def test_binder_takes_its_packages_from_pyproject():
+    text = (ROOT / "binder" / "environment.yml").read_text(encoding="utf-8")
+    assert re.findall(r"^  - (\S+)", text, re.M) == ["conda-forge", "python=3.12", "pip", "pytorch-cpu", "torchvision"]
+    post = ROOT / "binder" / "postBuild"
+    assert "pip install --no-cache-dir --editable ." in post.read_text(encoding="utf-8")
+    assert os.name == "nt" or os.access(post, os.X_OK)
+
+
+def test_the_workflow_builds_tests_and_publishes():
+    text = (ROOT / ".github" / "workflows" / "book.yml").read_text(encoding="utf-8")
+    steps = [text.index(part) for part in ("make test-book", "python -m book --pdf --poster", "pip wheel", "book.colab",
+                                           "upload-pages-artifact", "deploy-pages")]
+    assert steps == sorted(steps)
+    targets = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "\ntest-book: book " in targets and "\nbook-print: " in targets
+
+
+def test_the_moving_picture_of_the_readme_moves_and_is_light():
+    path = ROOT / "docs" / "book.webp"
+    assert path.stat().st_size < 3_000_000 and "docs/book.webp" in (ROOT / "README.md").read_text(encoding="utf-8")
+    with Image.open(path) as found:
+        assert found.n_frames > 40
+        shown = []
+        for k in (0, 20, 45, found.n_frames - 1):
+            found.seek(k)
+            shown.append(np.asarray(found.convert("RGB"), int))
+    assert all(np.abs(a - b).mean() > 1 for a, b in pairwise(shown))
 
 
 def test_what_the_theme_leaves_undone():
@@ -407,6 +523,27 @@ def test_every_widget_moves(browser, site):
         assert page.wrong == []
         page.close()
     assert names >= 13
+
+
+@pytest.mark.browser
+def test_every_slide_fits_and_its_widgets_move(browser, site):
+    page = open_page(browser, (site / "slides" / "index.html").as_uri(), viewport={"width": 1280, "height": 760})
+    page.wait_for_function("window.Reveal && Reveal.isReady()")
+    assert page.evaluate(RAW) == []
+    moved = 0
+    for number in range(page.evaluate("Reveal.getTotalSlides()")):
+        page.evaluate(f"Reveal.slide({number})")
+        page.wait_for_timeout(100)
+        bottom = page.evaluate("""Math.max(...[...Reveal.getCurrentSlide().children].filter((part) => !part.matches('aside'))
+            .map((part) => part.getBoundingClientRect().bottom))""")
+        assert bottom <= 750, f"slide {number + 1} ends at {bottom}"
+        figure = page.locator("section.present figure.vosedu-states")
+        if figure.count():
+            assert operate(page, figure.first), f"slide {number + 1}"
+            assert page.evaluate("Reveal.getIndices().h") == number, "arrow keys in a slider do not turn the page"
+            moved += 1
+    assert page.wrong == [] and (moved >= 4 or not os.environ.get("VOSEDU_BOOK"))
+    page.close()
 
 
 @pytest.mark.browser

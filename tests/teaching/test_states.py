@@ -200,6 +200,7 @@ def test_a_stored_output_is_a_picture_and_a_sentence(widgets, name):
     live = getattr(widgets[name], "player", widgets[name])
     words = data["text/plain"]
     assert re.match(r"[A-Z\"].{20,}\.$", words, re.S) and "VBox" not in words and live.words() in words
+    assert ". Controls: " in words and ".." not in words
     assert metadata["image/png"]["alt"] == words and metadata[states.MARK] == name
     picture, wanted = decoded(base64.b64decode(data["image/png"])), np.asarray(shown(live))
     assert len(data["image/png"]) <= 64_000 and picture.shape[0] / picture.shape[1] == pytest.approx(

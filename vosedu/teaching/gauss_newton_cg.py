@@ -93,7 +93,7 @@ class Microscope(Widget):
         """Where in the solve it is, with loss and residual."""
         index = self.index.value
         caption = self.caption(index)
-        return f"{caption[:1].upper()}{caption[1:]}: loss {self.losses[index]:.4g}, CG residual {self.residuals[index]:.4g}."
+        return f"{caption[:1].upper()}{caption[1:]}: loss {self.losses[index]:,.0f}, CG residual {self.residuals[index]:,.0f}."
 
     def caption(self, index: int) -> str:
         """Where in the solve an iteration is."""

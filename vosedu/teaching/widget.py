@@ -126,7 +126,8 @@ class Widget:
     def sentence(self) -> str:
         """The picture, what it says and what can be set, in words."""
         names = ", ".join(control.description for control in self.grid())
-        return f"{self.alt[:1].upper()}{self.alt[1:]}. {self.words()} Controls: {names}.".replace(".  ", ". ")
+        parts = [f"{self.alt[:1].upper()}{self.alt[1:]}", self.words(), f"Controls: {names}"]
+        return " ".join(f"{part.removesuffix('.')}." for part in parts if part)
 
     def displayed(self) -> None:
         """Called when it is displayed: `states` begin with the values that its controls have then."""
