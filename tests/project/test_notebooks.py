@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from vosedu.teaching import sources
 from vosedu.teaching.states import MARK
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -125,8 +126,8 @@ def test_the_list_gives_the_same_minutes(path):
 
 
 def test_exercises_rise_in_difficulty_and_have_hints_and_solutions():
-    """Two or more in each of 01 to 08, numbered in order, not all equally hard, with hints and a link to the solutions."""
-    for path in NOTEBOOKS[1:9]:
+    """Two or more in each of 01 to 08 and in 10, numbered in order, not all equally hard, with hints and solutions."""
+    for path in (*NOTEBOOKS[1:9], NOTEBOOKS[10]):
         text = "\n".join("".join(c["source"]) for c in cells(path, "markdown"))
         found = re.findall(r"^### Exercise (\d\d)\.(\d) \((easy|medium|hard), \d+ minutes\)$", text, re.M)
         stubs = [c for c in cells(path, "code") if "exercise" in c["metadata"].get("tags", [])]
@@ -149,6 +150,21 @@ def test_stubs_fail_their_checks(path, capsys):
     assert len(solution_functions(path)) == len(stubs), "one solution per stub"
 
 
+@every_notebook
+def test_stubs_and_solutions_have_one_source(path):
+    """`vosedu.teaching.solutions`: `python -m vosedu.teaching.sources notebooks` writes the notebooks of solutions again."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    mine = {solution.name: solution for solution in sources.ALL if solution.number.startswith(path.stem[:2])}
+    stubs = sources.exercise_cells(notebook)
+    assert [sources.check_of(stub)[1] for stub in stubs] == list(mine)
+    for cell, solution in zip(stubs, mine.values(), strict=True):
+        assert f"{sources.stub(solution)}\n\n\nexercises." in cell
+    solutions = path.parent / "solutions" / path.name
+    assert solutions.exists() == bool(mine)
+    if mine:
+        assert solutions.read_text(encoding="utf-8") == sources.written(sources.solution_notebook(notebook, path.stem))
+
+
 def solution_functions(path):
     """Name -> source of the solutions to a notebook's exercises, in order; none where it has no exercises."""
     solutions = path.parent / "solutions" / path.name
@@ -167,6 +183,16 @@ def test_each_quiz_question_has_a_folded_answer(path):
     questions, answers = re.search(folded, end, re.S).groups()
     numbers = list(dict.fromkeys(re.findall(r"\((\d)\) ", questions)))  # a question may name an equation
     assert len(numbers) >= 3 and numbers == re.findall(r"^(\d)\. .{8,}", answers, re.M)
+
+
+@every_notebook
+def test_each_prediction_has_a_folded_answer(path):
+    """Right below the question, so that nobody has to search for it; folded, so that nobody reads it by mistake."""
+    text = "\n".join("".join(c["source"]) for c in cells(path, "markdown"))
+    questions = re.findall(r"^> \*\*Predict\.\*\*.*$", text, re.M)
+    answer = r"\n\n<details><summary>Answer</summary>\n\n(.{8,}?)\n\n</details>"
+    answered = re.findall(rf"^> \*\*Predict\.\*\*.*{answer}", text, re.M)
+    assert len(questions) == len(answered) >= 1
 
 
 SAME = {"square": "Pow", "append": "cat", "concatenate": "cat"}
@@ -210,7 +236,7 @@ def likeness(source, solution):
 def test_no_cell_shows_an_answer():
     """No notebook computes, before or after a stub, what an exercise of any notebook asks for."""
     solutions = {name: text for path in NOTEBOOKS for name, text in solution_functions(path).items()}
-    assert len(solutions) == 18
+    assert len(solutions) == 22
     for path in NOTEBOOKS:
         for place, cell in enumerate(cells(path, "code")):
             for name, solution in solutions.items():

@@ -16,6 +16,7 @@ COMMANDS = {
     "bench": "measure speed and memory here",
     "download": "fetch a data set",
     "doctor": "check this machine",
+    "grade": "check students' exercises",
     "settings": "list every setting and preset",
 }
 """Module -> what it does, in one line."""

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..errors import InputError
+from .kept import from_a_notebook, keep
+
 
 class Wrong(Exception):
     """An answer is wrong; the message says in which way."""
@@ -25,23 +28,34 @@ class Exercise:
     test: Callable[[Callable], None]
     hints: tuple[str, str]
 
-    def check(self, answer: Callable) -> bool:
-        """Try the answer; prints what is wrong with it, if anything, and returns whether it is right.
+    def judge(self, answer: Callable) -> tuple[bool, str]:
+        """Whether an answer is right, and what is to be said of it.
 
         The answer gets copies, so it may change its arguments.
         """
         try:
             self.test(lambda *inputs: answer(*map(_copy, inputs)))
         except NotImplementedError:
-            print(f"{self.name}: still to be written. exercises.{self.name}.hint(1) helps.")
+            return False, f"still to be written. exercises.{self.name}.hint(1) helps."
         except Wrong as error:
-            print(f"{self.name}: not yet. {error}")
+            return False, f"not yet. {error}"
         except Exception as error:  # whatever a half-finished function does, the student sees one line
-            print(f"{self.name}: it stops with {type(error).__name__}: {error}")
-        else:
-            print(f"{self.name}: right.")
-            return True
-        return False
+            return False, f"it stops with {type(error).__name__}: {error}"
+        return True, "right."
+
+    def check(self, answer: Callable) -> bool:
+        """Try the answer; prints what is wrong with it, if anything, and returns whether it is right.
+
+        A right answer of a running notebook is kept for the student's own engine (`kept`, notebook 10).
+        """
+        right, text = self.judge(answer)
+        if right and from_a_notebook(answer):
+            try:
+                text += f" Kept in {keep(self.name, answer).as_posix()} for notebook 10."
+            except (OSError, InputError) as error:
+                text += f" It could not be kept for notebook 10: {error}"
+        print(f"{self.name}: {text}")
+        return right
 
     def hint(self, number: int = 1) -> None:
         """Print hint 1 or 2; of another number, that there are these two."""

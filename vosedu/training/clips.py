@@ -6,6 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..beyond.window import Gaze
+from ..config import BEST
 from ..errors import InputError
 from ..files.datasets import AnnotatedVideo
 from ..files.images import image_files, read_image
@@ -14,6 +16,8 @@ from .shots import Shot
 
 SIGHT = 0.008
 """Least share of the frame that an object covers where `AnyFrameClips` takes the frame as a reference."""
+WHOLE = 3
+"""One sequence in so many of `AnyFrameClips` shows whole frames; the others look through a window, as BEST does."""
 
 
 def fit(shot: Shot, size: tuple[int, int]) -> Shot:
@@ -86,8 +90,12 @@ class VideoClips:
 
     def shot(self, index: int, frame: int) -> Shot:
         """One frame of a sequence with its object's mask."""
+        return fit(self._whole(index, frame), self.size)
+
+    def _whole(self, index: int, frame: int) -> Shot:
+        """The same at the video's own size."""
         video, _, i = self.items[index]
-        return fit(Shot(read_image(self.paths[video.name][frame]), (video.labels(frame) == i).astype(np.uint8)), self.size)
+        return Shot(read_image(self.paths[video.name][frame]), (video.labels(frame) == i).astype(np.uint8))
 
     def others(self, index: int) -> list[int]:
         """The frames that `draw` chooses from: those with a mask after the reference frame, or if there is none, that one."""
@@ -106,7 +114,8 @@ class VideoClips:
 class AnyFrameClips(VideoClips):
     """Objects of annotated videos where frames are few: each frame in which an object is well in sight is the reference of a
     sequence of its own. The frames before it and after it are drawn, now and then mirrored, warped a little, and with the
-    light and the faults of a camera.
+    light and the faults of a camera. Small targets are seen through windows (`beyond.window`), but for one sequence in `WHOLE`;
+    the window of a drawn frame is a little beside where it belongs, as it would be after a last frame.
 
     Args:
         videos: as `vosedu.files.datasets.load` gives them.
@@ -133,15 +142,31 @@ class AnyFrameClips(VideoClips):
         video, reference, _ = self.items[index]
         return [k for k in self.annotated[video.name] if k != reference] or [reference]
 
+    def reference(self, index: int) -> Shot:
+        """The frame that the sequence begins with."""
+        return fit(self._seen(index, self._whole(index, self.items[index][1])), self.size)
+
     def draw(self, index: int, rng: np.random.Generator) -> Shot:
         """As `VideoClips.draw`, with other light and colours, and as cameras blur and code it."""
-        shot = super().draw(index, rng)
+        shot = fit(self._seen(index, self._whole(index, int(rng.choice(self.others(index)))), rng), self.size)
         frame, mask = shot.frame.astype(np.float32) / 255, shot.mask.astype(np.float32)
         if rng.random() < 0.3:
             frame, mask = mirrored(frame, mask)
         if rng.random() < 0.7:
             frame, mask = bend([frame, mask], motion(mask, rng, 0.4), rng, abs(rng.normal(0, self.size[0] / 240)))
         return Shot(to_bytes(camera(recolour(frame, rng, 0.3), rng)), (mask > 0.5).astype(np.uint8))
+
+    def _seen(self, index: int, shot: Shot, rng: np.random.Generator | None = None) -> Shot:
+        """What of a frame is looked at: all of it, or the target's window, with an `rng` as it would be after another frame."""
+        if index % WHOLE == 0:
+            return shot
+        gaze = Gaze(shot.mask.shape, BEST.window_share, BEST.window_zoom)
+        gaze.follow(shot.mask)
+        if rng:
+            gaze.zoom *= np.exp(rng.normal(0, 0.15))
+            gaze.centre = tuple(gaze.centre + rng.normal(0, 0.05, 2) * shot.mask.shape / gaze.zoom)
+        window = gaze.window
+        return Shot(window.of(shot.frame), window.of(shot.mask))
 
 
 def _with_mask(video: AnnotatedVideo) -> list[int]:
