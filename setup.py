@@ -8,13 +8,17 @@ from setuptools.command.build_py import build_py
 
 
 class WithData(build_py):
-    """Also copies data/scenes and data/weights into the package."""
+    """Also copies data/scenes, data/weights and the table that notebook 08 reads into the package."""
 
     def run(self):
         super().run()
-        if not self.editable_mode:
-            for name in ("scenes", "weights"):
-                shutil.copytree(Path("data", name), Path(self.build_lib, "vosedu", "data", name), dirs_exist_ok=True)
+        if self.editable_mode:
+            return
+        package = Path(self.build_lib, "vosedu")
+        for name in ("scenes", "weights"):
+            shutil.copytree(Path("data", name), package / "data" / name, dirs_exist_ok=True)
+        (package / "docs").mkdir(exist_ok=True)
+        shutil.copy(Path("docs", "davis.md"), package / "docs")
 
 
 setup(cmdclass={"build_py": WithData})
