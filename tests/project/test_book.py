@@ -516,7 +516,6 @@ def test_every_widget_moves(browser, site):
     for path in sorted((site / "notebooks").glob("[0-9]*.html")):
         page = open_page(browser, path.as_uri())
         figures = page.locator("figure.vosedu-states")
-        assert figures.count() >= 1, path.name
         for number in range(figures.count()):
             assert operate(page, figures.nth(number)), f"{path.name}, widget {number + 1}"
             names += 1
