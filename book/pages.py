@@ -14,7 +14,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from vosedu.errors import InputError
-from vosedu.teaching.states import MARK, SCRIPT
+from vosedu.teaching.states import MARK
 
 from .execute import NOTEBOOKS, ROOT, VIEW
 
@@ -100,7 +100,7 @@ def apart(page: str, folder: Path, way: str) -> str:
         return f"{way}/{name}"
 
     folder.mkdir(parents=True, exist_ok=True)
-    page = page.replace(f"<script>{SCRIPT.read_text(encoding='utf-8')}</script>", "")
+    page = re.sub(r"<script>.*?</script>(?=</figure>)", "", page, flags=re.S)
     return PICTURE.sub(file, page).replace("<img ", '<img loading="lazy" ', 1)
 
 

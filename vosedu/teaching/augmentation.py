@@ -47,7 +47,11 @@ class WarpBench(Widget):
 
     def words(self) -> str:
         """How large the target now is."""
-        return f"{self.sample()[1].astype(bool).mean():.1%} of the frame is target."
+        return f"{self._now[1].astype(bool).mean():.1%} of the frame is target."
+
+    def prepare(self) -> None:
+        """Warp the target."""
+        self._now = self.sample()
 
     def sample(self) -> tuple[np.ndarray, np.ndarray]:
         """The image (H, W, 3) and its mask (H, W)."""
@@ -57,7 +61,7 @@ class WarpBench(Widget):
 
     def picture(self) -> np.ndarray:
         """The background with its hole filled, and the sample with its label; uint8 RGB, side by side."""
-        return np.hstack([self.pieces.background, overlay(*self.sample())])
+        return np.hstack([self.pieces.background, overlay(*self._now)])
 
 
 def _about(answer: Callable) -> None:

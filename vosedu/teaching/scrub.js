@@ -84,6 +84,10 @@
       setters[k](at[k]);
     });
 
+    for (const control of box.querySelectorAll("input, select, button")) {
+      control.dataset.lmSuppressShortcuts = "true";  // JupyterLab would take its keys
+    }
+
     const name = (text) => data.axes.findIndex((axis) => axis.name === text);
     if (data.click && name("x") >= 0 && name("y") >= 0) {  // also a click on the picture; keys have the two sliders
       img.style.cursor = "crosshair";
