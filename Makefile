@@ -3,7 +3,7 @@ PYTHON ?= $(if $(filter Windows_NT,$(OS)),python,python3)
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: lab demo test test-browser mutation mutation-sample notebooks clean
+.PHONY: lab demo test test-browser test-book mutation mutation-sample notebooks book book-stored book-print clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -22,9 +22,9 @@ test: $(VENV)/ready
 	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
 
 # Needs Chromium on the machine (Debian: apt install chromium).
-test-browser: $(VENV)/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
+test-browser: $(VENV)/browser
 	$(BIN)/python -m pytest -m browser tests/project/test_browser.py
+	$(BIN)/python -m pytest -m "" tests/project/test_book.py
 
 # Every mutant of what docs/tests.md lists: hours. Ctrl-C stops it, and the same command goes on.
 mutation: $(VENV)/ready
@@ -37,6 +37,32 @@ mutation-sample: $(VENV)/ready
 
 notebooks: $(VENV)/ready
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
+	$(BIN)/python -m book.strip notebooks/*.ipynb
+
+# The book with every widget's states, in out/book/html: runs every notebook that has changed, ten minutes for all of them.
+book: $(VENV)/book
+	$(BIN)/python -m book
+
+# The same in seconds, from the stored outputs: widgets are pictures there.
+book-stored: $(VENV)/book
+	$(BIN)/python -m book --stored
+
+# Also on paper: book.pdf and poster.pdf in out/book. Needs Chromium.
+book-print: $(VENV)/browser
+	$(BIN)/python -m book --pdf --poster
+
+# Every page of the book in Chromium, with everything but its own files blocked. Checks accessibility where npm is there.
+test-book: book $(VENV)/browser
+	VOSEDU_BOOK=out/book/html $(BIN)/python -m pytest -m "" tests/project/test_book.py
+
+$(VENV)/book: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[book]"
+	touch $@
+
+$(VENV)/browser: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[book,browser]"
+	if command -v npm > /dev/null; then cd book && npm install --no-package-lock --no-audit --no-fund --silent; fi
+	touch $@
 
 clean:
 	rm -rf $(VENV) out

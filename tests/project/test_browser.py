@@ -14,7 +14,11 @@ import time
 import urllib.request
 from pathlib import Path
 
+import nbformat
+import numpy as np
 import pytest
+
+from vosedu.teaching.states import Axis, States, webp
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
@@ -182,4 +186,32 @@ def test_a_stroke_reaches_python(page):
     page.mouse.move(box["x"] + 90, box["y"] + 60, steps=6)
     page.mouse.up()
     page.wait_for_function("([img, old]) => img.src !== old", arg=[image.element_handle(), before])
+    assert page.thrown == []
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_notebook_that_was_not_run_shows_its_widgets(page, trusted):
+    """The output that the book's notebooks have: a picture with its text; where the notebook is trusted, it can be moved."""
+    pictures = tuple(webp(np.full((40, 60, 3), level, np.uint8), 80) for level in (10, 120, 240))
+    states = States("A grey picture", (Axis("level", "slider", ("dark", "grey", "light"), 1),), pictures, (0, 1, 2), ("",) * 3)
+    output = nbformat.v4.new_output("display_data", {"text/html": states.page(), "text/plain": "A grey picture."})
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("toy.widget", outputs=[output])])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    path = page.root / f"states-{trusted}.ipynb"
+    nbformat.write(notebook, path)
+    if trusted:
+        subprocess.run([sys.executable, "-m", "jupyter", "trust", str(path)], check=True, capture_output=True)
+    page.thrown.clear()
+    page.goto(f"{page.lab}/workspaces/states{trusted}/tree/{path.name}?token={TOKEN}&reset")
+    image = page.locator(".jp-OutputArea-output img")
+    image.wait_for(timeout=60_000)
+    assert image.get_attribute("alt").startswith("A grey picture") and image.evaluate("e => e.naturalWidth") == 60
+    slider = page.locator(".jp-OutputArea-output input[type=range]")
+    assert slider.count() == trusted
+    if trusted:
+        box = slider.bounding_box()
+        page.mouse.click(box["x"] + 0.98 * box["width"], box["y"] + box["height"] / 2)
+        page.wait_for_function("document.querySelector('.jp-OutputArea-output img').alt.includes('level light')")
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_function("document.querySelector('.jp-OutputArea-output img').alt.includes('level grey')", timeout=10_000)
     assert page.thrown == []

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -44,9 +45,30 @@ def test_conda_takes_its_packages_from_pyproject():
 
 
 def test_links_in_the_readme_exist():
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_glossary_explains_the_words_of_the_notebooks():
+    text = (ROOT / "docs" / "book" / "glossary.md").read_text(encoding="utf-8")
+    terms = [line for line, after in pairwise(text.splitlines()) if after.startswith(": ")]
+    assert len(terms) > 40 and len(terms) == len(set(terms))
+    for word in ("Score map", "unit RMS", "BEST", "WHOLE", "Balance meter", "boundary F", "Jaccard", "Jacobian", "Drift",
+                 "Cell", "Logit", "Window", "Memory", "TSE", "Residual"):
+        assert sum(word in term for term in terms) == 1, word
+
+
+def test_the_instructors_guide_has_all_parts_for_every_notebook():
+    text = (ROOT / "docs" / "book" / "instructor.md").read_text(encoding="utf-8")
+    parts = re.split(r"^## (\d\d) · .*$", text, flags=re.M)
+    assert parts[1::2] == [path.stem[:2] for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))]
+    for number, part in zip(parts[1::2], parts[2::2], strict=True):
+        asked = ("**Assignment.**",) if number == "09" else ("**Discuss.**", "**Exam.**", "**Skip**")
+        assert all(word in part for word in ("**Aim.**", "What they get wrong", *asked)), number
+        assert part.count("<details><summary>Answer") == part.count("**Discuss.**") + part.count("**Exam.**"), number
+        for exercise in re.findall(r"^- (\d\d)\.\d", part, re.M):
+            assert exercise == number
 
 
 def test_the_tests_that_the_page_on_tests_names_exist():

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from vosedu.teaching import sources
+from vosedu.teaching.states import MARK
 
+VIEW = "application/vnd.jupyter.widget-view+json"
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("[0-9]*.ipynb"))
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
@@ -32,13 +34,26 @@ def test_committed_with_outputs_and_without_widget_state(path):
     assert "widgets" not in notebook["metadata"] and notebook["metadata"]["kernelspec"]["name"] == "python3"
     numbers = [c["execution_count"] for c in cells(path, "code")]
     assert numbers == list(range(1, len(numbers) + 1)), "run from a clean kernel, from top to bottom"
-    pictures = [o for c in cells(path, "code") for o in c["outputs"] if "image/png" in o.get("data", {})]
-    assert len(pictures) >= 3
+    assert sum("image/png" in shown(cell) for cell in cells(path, "code")) >= 3
+
+
+def widgets(cell):
+    """The outputs of a code cell that show a widget."""
+    return [o for o in cell.get("outputs", ()) if MARK in o.get("metadata", {}) or VIEW in o.get("data", {})]
 
 
 def shown(cell):
-    """Kinds of output of a code cell."""
-    return {kind for output in cell.get("outputs", ()) for kind in output.get("data", {})}
+    """Kinds of output of a code cell, those of widgets left out."""
+    return {kind for output in cell.get("outputs", ()) if output not in widgets(cell) for kind in output.get("data", {})}
+
+
+@every_notebook
+def test_a_stored_widget_is_a_picture_and_a_sentence(path):
+    """A repository page shows the picture; JupyterLab without a kernel too, for there is no view of a widget beside it."""
+    for output in (output for cell in cells(path, "code") for output in widgets(cell)):
+        assert VIEW not in output["data"] and "image/png" in output["data"]
+        words = "".join(output["data"]["text/plain"])
+        assert len(words) > 40 and "VBox(" not in words and output["metadata"]["image/png"]["alt"] == words
 
 
 @every_notebook
@@ -88,7 +103,7 @@ def test_every_widget_is_predicted_and_stands_under_a_figure(path):
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         source = "".join(cell["source"])
         question |= cell["cell_type"] == "markdown" and "> **Predict.**" in source
-        if "application/vnd.jupyter.widget-view+json" in shown(cell) and "TrainingView(" not in source:
+        if widgets(cell) and "TrainingView(" not in source:
             assert figure and question, source
             figure = question = False
         figure |= "image/png" in shown(cell)

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from .bundled import DATA
 from .images import image_files, natural_key, read_mask
 from .layouts import Davis2016, Davis2017, Layout, PlainFolder, YouTubeVOS
 
-SCENES = Path(__file__).resolve().parents[2] / "data" / "scenes"
+SCENES = DATA / "scenes"
 
 
 @dataclass(frozen=True)

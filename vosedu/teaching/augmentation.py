@@ -1,7 +1,7 @@
 """Notebook 04: first-frame samples by hand. The widget `WarpBench`, the exercises `about` and `visible_share`."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import ipywidgets
@@ -39,6 +39,20 @@ class WarpBench(Widget):
             "the frame with the target cut out, and the target laid over it again as the sliders say",
         )
 
+    def grid(self) -> dict[ipywidgets.ValueWidget, Sequence[object]]:
+        """Seven angles, four scales, three shifts and three blurs."""
+        far = self.shift.max // 2
+        return {self.angle: (-90, -60, -30, 0, 30, 60, 90), self.scale: (0.5, 0.75, 1.0, 1.5), self.shift: (-far, 0, far),
+                self.blur: (0.0, 2.0, 5.0)}
+
+    def words(self) -> str:
+        """How large the target now is."""
+        return f"{self._now[1].astype(bool).mean():.1%} of the frame is target."
+
+    def prepare(self) -> None:
+        """Warp the target."""
+        self._now = self.sample()
+
     def sample(self) -> tuple[np.ndarray, np.ndarray]:
         """The image (H, W, 3) and its mask (H, W)."""
         warp = cv2.getRotationMatrix2D(self._centre, -self.angle.value, self.scale.value)
@@ -47,7 +61,7 @@ class WarpBench(Widget):
 
     def picture(self) -> np.ndarray:
         """The background with its hole filled, and the sample with its label; uint8 RGB, side by side."""
-        return np.hstack([self.pieces.background, overlay(*self.sample())])
+        return np.hstack([self.pieces.background, overlay(*self._now)])
 
 
 def _about(answer: Callable) -> None:

@@ -39,6 +39,16 @@ class CurveReader(Widget):
         )
         self.video.observe(self._open, "value")
 
+    def grid(self) -> dict[ipywidgets.ValueWidget, Sequence[object]]:
+        """Every frame of every video; of a shorter one the last frame stands for those that it lacks."""
+        most = max(len(curve) for curve in self.curves.values())
+        return {self.video: list(self.videos), self.index: range(most)}
+
+    def words(self) -> str:
+        """J of the frame, and of the video."""
+        curve = self.curves[self.video.value]
+        return f"Scored frame {self.index.value + 1}: J {curve[self.index.value]:.2f}; mean over the video {curve.mean():.2f}."
+
     def _choose(self) -> None:
         """Set the slider to the frame that one would ask about: that of the lowest J."""
         curve = self.curves[self.video.value]

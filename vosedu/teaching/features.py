@@ -26,6 +26,8 @@ class Probe(Widget):
         centred: checkbox; the mean over both maps is taken away first, for it makes all positions alike.
     """
 
+    clickable = (0.5, 1.0)  # the first of the two frames
+
     def __init__(self, frames: Sequence[np.ndarray], maps: Sequence[Sequence[torch.Tensor]]):
         self.frames, self.maps = frames, maps
         height, width = frames[0].shape[:2]
@@ -49,6 +51,20 @@ class Probe(Widget):
         row, column = self.y.value * first.shape[1] // height, self.x.value * first.shape[2] // width
         return torch.cosine_similarity(first[:, row, column, None, None], second, dim=0).cpu().numpy()
 
+    def words(self) -> str:
+        """Where in the second frame it is most alike, and how much."""
+        found = self.similarity()
+        row, column = np.unravel_index(found.argmax(), found.shape)
+        across, down = (column + 0.5) / found.shape[1], (row + 0.5) / found.shape[0]
+        return (f"Most alike, {found.max():.2f}, {across:.0%} of the way across and {down:.0%} down; "
+                f"{(found > 0.5).mean():.0%} of the frame above 0.5.")
+
+    def grid(self) -> dict[ipywidgets.ValueWidget, Sequence[object]]:
+        """Seven columns, five rows."""
+        height, width = self.frames[0].shape[:2]
+        places = {self.x: _spread(width, 7, self.x.value), self.y: _spread(height, 5, self.y.value)}
+        return {**super().grid(), **places}
+
     def picture(self) -> np.ndarray:
         """The first frame with the position, the second with its similarity; uint8 RGB, side by side."""
         left = self.frames[0].copy()
@@ -62,6 +78,11 @@ class Probe(Widget):
         if x < self.frames[0].shape[1]:  # the other half is the frame that is searched
             with self.at_once():
                 self.x.value, self.y.value = x, y
+
+
+def _spread(length: int, count: int, now: int) -> list[int]:
+    """The middles of so many equal parts of a length, and the place that is set now."""
+    return sorted({now, *(int((k + 0.5) * length / count) for k in range(count))})
 
 
 def _similarity(answer: Callable) -> None:

@@ -89,6 +89,12 @@ class Microscope(Widget):
             "the score map after one iteration, and the loss and the residual of all iterations as curves",
         )
 
+    def words(self) -> str:
+        """Where in the solve it is, with loss and residual."""
+        index = self.index.value
+        caption = self.caption(index)
+        return f"{caption[:1].upper()}{caption[1:]}: loss {self.losses[index]:,.0f}, CG residual {self.residuals[index]:,.0f}."
+
     def caption(self, index: int) -> str:
         """Where in the solve an iteration is."""
         return "Gauss-Newton step {}, CG iteration {}".format(*self.steps[index]) if index else "start"

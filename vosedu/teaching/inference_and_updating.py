@@ -39,6 +39,12 @@ class MemoryStrip(Widget):
         self.index = ipywidgets.IntSlider(value=last, min=0, max=last, description="frame")
         super().__init__([self.index], self.SIZE[1], "the samples in the memory, each as large as its weight", play=200)
 
+    def words(self) -> str:
+        """How many samples there are of each kind, and their weight."""
+        first, own = np.split(self.gammas[self.index.value], [self.first])
+        return (f"After frame {self.index.value}: {np.count_nonzero(first)} samples of the first frame with {first.sum():.0%} "
+                f"of all weight, {np.count_nonzero(own)} masks of its own with {own.sum():.0%}.")
+
     def picture(self, index: int | None = None) -> np.ndarray:
         """The memory after a frame, the slider's where left out: uint8 RGB; first-frame samples above, the method's own
         masks below, oldest first."""

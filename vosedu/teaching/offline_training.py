@@ -57,6 +57,15 @@ class TrainingView(Widget):
             self.index.max = len(self.steps) - 1
             self.index.value = self.index.max
 
+    def displayed(self) -> None:
+        """It is shown before the training begins, and `states` begin with the last checkpoint."""
+
+    def words(self) -> str:
+        """The step and its loss."""
+        if not self.steps:
+            return "Before the first checkpoint."
+        return f"Step {self.steps[self.index.value]}: loss {self.losses[self.index.value]:.3f}."
+
     def picture(self, index: int | None = None) -> np.ndarray:
         """The mask at a checkpoint, the slider's where left out, and the frame's loss over all of them; uint8 RGB, side by
         side. Before the first checkpoint: the true mask."""

@@ -40,6 +40,12 @@ class Player(Widget):
             "a frame of the video, with what the method makes of it", above=[self.view], play=120,
         )
 
+    def words(self) -> str:
+        """How much of the frame is labelled, and the highest score."""
+        index = self.index.value
+        return (f"Frame {index} of {len(self.frames) - 1}: {(self.labels[index] > 0).mean():.1%} of it labelled, "
+                f"highest score {self.scores[index].max():.2f}.")
+
     def picture(self, index: int | None = None, view: str | None = None) -> np.ndarray:
         """A frame in one view, those of the controls where left out: uint8 RGB (H, W, 3); (2 H, 2 W, 3) for "all"."""
         index, view = self.index.value if index is None else index, view or self.view.value

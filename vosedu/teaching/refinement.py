@@ -49,6 +49,17 @@ class BlobBench(Widget):
             "the score map with a false blob in it, and the mask that the refinement network makes of it",
         )
 
+    def grid(self) -> dict[ipywidgets.ValueWidget, Sequence[object]]:
+        """Nine columns, five rows, four radii."""
+        height, width = self.frame.shape[:2]
+        x = sorted({self.x.value, *(int((k + 0.5) * width / 9) for k in range(9))})
+        y = sorted({self.y.value, *(int((k + 0.5) * height / 5) for k in range(5))})
+        return {self.x: x, self.y: y, self.radius: (0, 1, 2, 4)}
+
+    def words(self) -> str:
+        """What is left of the blob."""
+        return f"{self.survives():.0%} of the blob's pixels are labelled after R." if self.radius.value else "No blob."
+
     def blob(self) -> np.ndarray:
         """The cells (h, w), bool, in which the score is set to 1; none at radius 0."""
         height, width = self.frame.shape[:2]

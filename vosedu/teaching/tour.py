@@ -10,10 +10,11 @@ from ..pipeline import track
 from ..segmenter import Segmenter
 from .pictures import pca_colours
 from .player import Player
+from .states import Shown, WithPlayer
 from .widget import pressed
 
 
-class Tour:
+class Tour(WithPlayer):
     """Pick a bundled scene and one of its objects; Run takes them through the method and opens a `Player`.
 
     Args:
@@ -41,7 +42,16 @@ class Tour:
         self.button.on_click(self.run)
         self._describe()
         controls = ipywidgets.HBox([self.scene, self.object, self.button, self.bar])
-        self.widget = ipywidgets.VBox([controls, self.note, self.stage])
+        self.widget = Shown(self, [controls, self.note, self.stage])
+
+    def about(self) -> str:
+        """Which scene, and what to watch for."""
+        note = datasets.scene_notes()[self.scene.value]
+        return f"A scene through the whole method, \"{note['title']}\". {note['watch']}"
+
+    def first_picture(self) -> np.ndarray:
+        """The scene's first frame."""
+        return load_clip(self.scene.value, short_side=self.height, frames=1).frames[0]
 
     def _describe(self, _change: object = None) -> None:
         note = datasets.scene_notes()[self.scene.value]

@@ -1,7 +1,7 @@
 """Notebook 02: D and its weighted loss. The widget `Relearner`, the exercises `loss_share` and `pixel_weights`."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import ipywidgets
@@ -15,6 +15,7 @@ from ..segmenter import FirstFrame
 from ..target_model import TargetModel, learn
 from .exercise import Exercise, need
 from .pictures import score_picture, with_scale
+from .states import values_of
 from .widget import Widget
 
 
@@ -31,7 +32,7 @@ class Relearner(Widget):
         share, decay, shift: sliders: kappa_min, log10 of both lambdas, columns by which the labels are moved to the right.
         rule: dropdown of the readings of eq. (4), `RULES`.
         note: the balance meter (the target's share of the loss), and the seconds that learning took.
-        model: what was learned last.
+        model: what was learned last; balance: the target's share of its loss.
     """
 
     slow = True
@@ -51,6 +52,15 @@ class Relearner(Widget):
             "score maps of the target model as it was just learned, over the first frame and over a later one", note=True,
         )
 
+    def grid(self) -> dict[ipywidgets.ValueWidget, Sequence[object]]:
+        """Five shares by six lambdas, for all readings, with the labels in their place and a little beside it."""
+        return {self.share: sorted({0.001, 0.01, 0.03, 0.3, 0.7, self.share.value}), self.rule: values_of(self.rule),
+                self.decay: sorted({-2.0, 1.0, 4.0, 5.0, 6.0, self.decay.value}), self.shift: (-96, 0)}
+
+    def words(self) -> str:
+        """The balance meter."""
+        return f"The target's share of the loss is {self.balance:.2f}."
+
     @torch.inference_mode()
     def learn(self) -> tuple[TargetModel, float]:
         """D by the sliders, and the target's share of the squared weights."""
@@ -68,10 +78,10 @@ class Relearner(Widget):
     def prepare(self) -> None:
         """Learn, and read the balance meter."""
         began = time.perf_counter()
-        self.model, share = self.learn()
+        self.model, self.balance = self.learn()
         took = time.perf_counter() - began
-        self.note.value = (f"target's share of the loss <progress max='1' value='{share:.3f}'></progress> {share:.2f}; "
-                           f"learned in {took:.2f} s")
+        bar = f"<progress max='1' value='{self.balance:.3f}'></progress>"
+        self.note.value = f"target's share of the loss {bar} {self.balance:.2f}; learned in {took:.2f} s"
 
     def picture(self, model: TargetModel | None = None) -> np.ndarray:
         """Score maps of a model, what was learned last where left out, over both frames, side by side; uint8 RGB."""

@@ -1,7 +1,8 @@
 """What all widgets share: a picture that follows its controls, and the first cell of every notebook."""
 
+import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import ipywidgets
@@ -11,6 +12,7 @@ import torch
 
 from ..device import machine, pick_device, versions
 from .pictures import jpeg
+from .states import Shown, States, axis, decoded, encoded, settings, values_of
 
 
 def setup(seed: int = 0) -> torch.device:
@@ -40,8 +42,9 @@ class Widget:
     """A picture that is drawn again whenever one of its controls is set, in the browser or from Python.
 
     A subclass makes its controls, calls `super().__init__` with them as its last step, and gives `picture()`. It may
-    give `prepare()`. Both are called with a lock held, so a control may be set from any thread, and the picture shown
-    last is that of the values set last.
+    give `prepare()` and `words()`. They are called with a lock held, so a control may be set from any thread, and the
+    picture shown last is that of the values set last. Where the values of its controls are many, it gives a `grid()`
+    for readers without a kernel.
 
     Args:
         controls: the picture is drawn again when the value of one is set. They stand below it in this order.
@@ -59,6 +62,9 @@ class Widget:
         widget: all of it, for display.
     """
 
+    clickable: tuple[float, float] | None = None
+    """The part of the picture, in shares of width and height from its upper left corner, in which a click sets x and y."""
+
     slow = False
     """Whether drawing takes so long that a line below the picture should say that it is under way."""
 
@@ -75,8 +81,10 @@ class Widget:
     ):
         self.controls = tuple(controls)
         # a page reader says an image's tooltip where there is no other text for it, and `Image` has no other
+        self.alt = alt
         self.image = image or ipywidgets.Image(format="jpeg", width=width, tooltip=alt)
         self.note = ipywidgets.HTML()
+        self._play, self._first = play, None
         self._lock, self._held = threading.RLock(), 0
         self.draw()
         for control in self.controls:
@@ -85,7 +93,7 @@ class Widget:
         if play:
             below[-1] = ipywidgets.HBox([_play_button(below[-1], play), below[-1]])
         head = [ipywidgets.HBox(above)] if above else []
-        self.widget = ipywidgets.VBox([*head, self.image, *([self.note] if note else []), *below])
+        self.widget = Shown(self, [*head, self.image, *([self.note] if note else []), *below])
 
     def picture(self) -> np.ndarray:
         """What is shown for the controls' values: uint8 RGB (H, W, 3). Every subclass gives it."""
@@ -93,6 +101,14 @@ class Widget:
 
     def prepare(self) -> None:
         """Called before each `picture()`: what takes long, or is written into `note`."""
+
+    def words(self) -> str:
+        """What the picture says, in words and numbers, for who does not see it or has no kernel; the note where left out."""
+        return re.sub(r"<[^>]*>", "", self.note.value)
+
+    def grid(self) -> dict[ipywidgets.ValueWidget, Sequence[object]]:
+        """The values of each control that readers without a kernel can set, the one that changes fastest last."""
+        return {control: values_of(control) for control in self.controls}
 
     def draw(self, _change: object = None) -> None:
         """Show the picture of the controls' values."""
@@ -102,6 +118,41 @@ class Widget:
             with self._underway():
                 self.prepare()
                 self.image.value = jpeg(self.picture())
+
+    def still(self) -> np.ndarray:
+        """The picture that is shown now: uint8 RGB (H, W, 3)."""
+        return decoded(self.image.value)
+
+    def sentence(self) -> str:
+        """The picture, what it says and what can be set, in words."""
+        names = ", ".join(control.description for control in self.grid())
+        parts = [f"{self.alt[:1].upper()}{self.alt[1:]}", self.words(), f"Controls: {names}"]
+        return " ".join(f"{part.removesuffix('.')}." for part in parts if part)
+
+    def displayed(self) -> None:
+        """Called when it is displayed: `states` begin with the values that its controls have then."""
+        self._first = {control: control.value for control in self.grid()}
+
+    def states(self) -> States:
+        """The picture and the words of every setting of the grid. The controls have their values again afterwards."""
+        with self._lock:
+            grid = self.grid()
+            before = {control: control.value for control in grid}
+            jpegs, words = [], []
+            for values in settings(list(grid.values())):
+                self._set(dict(zip(grid, values, strict=True)))
+                jpegs.append(self.image.value)
+                words.append(self.words())
+            self._set(before)
+        first, last = self._first or before, list(grid)[-1]
+        axes = tuple(axis(c, v, first[c], self._play if c is last else 0) for c, v in grid.items())
+        pictures, which = encoded(jpegs)
+        return States(self.alt, axes, pictures, which, tuple(words), self.clickable)
+
+    def _set(self, values: Mapping[ipywidgets.ValueWidget, object]) -> None:
+        with self.at_once():
+            for control, value in values.items():
+                control.value = value
 
     @contextmanager
     def at_once(self) -> Iterator[None]:

@@ -26,6 +26,7 @@ from ..segmenter import Segmenter
 from ..training.effects import lay
 from .painter import Painter, snap
 from .player import Player
+from .states import Shown, WithPlayer, decoded
 from .widget import pressed
 
 LARGEST_LINK = 30_000_000
@@ -48,7 +49,7 @@ def download_link(text: str, paths: Sequence[Path]) -> str:
     return f'<a download="{name}" href="data:application/octet-stream;base64,{data}">{text}</a>'
 
 
-class Studio:
+class Studio(WithPlayer):
     """Open a video, paint its first frame, run, look, take the masks home.
 
     Args:
@@ -84,11 +85,19 @@ class Studio:
             control.observe(lambda _change: self._guard(self.open), "value")
         self.upload.observe(lambda _change: self._guard(self._take), "value")
         self.open()
-        self.widget = ipywidgets.VBox([
+        self.widget = Shown(self, [
             ipywidgets.HBox([self.source, self.upload]),
             ipywidgets.HBox([self.short_side, self.preset, *self.buttons, self.bar]),
             self.note, self.links, self.canvas, self.stage,
         ])
+
+    def about(self) -> str:
+        """What it is for."""
+        return "The studio: open a video, paint its first frame, run, and look at the masks."
+
+    def first_picture(self) -> np.ndarray:
+        """The frame that is painted on."""
+        return decoded(self.painter.value)
 
     def _guard(self, call: Callable[[], None]) -> None:
         """What goes wrong in a callback is said below the buttons; a traceback would go to a log nobody reads."""
@@ -149,7 +158,7 @@ class Studio:
         self.links.value = f"Save {masks} or {download_link('the film', [film])}."
 
 
-class SceneEditor:
+class SceneEditor(WithPlayer):
     """A clip made of cut-outs, with a target that walks, a look-alike, a pillar and a change of light; segmented, with its J.
 
     The sprites come from the first frame of the bundled scene "huddle", the backdrop from "hidden".
@@ -186,7 +195,12 @@ class SceneEditor:
         self.run()
         controls = [self.target, self.likeness, self.cover, self.light, self.button]
         wrap = ipywidgets.Layout(flex_flow="row wrap")
-        self.widget = ipywidgets.VBox([ipywidgets.HBox(controls, layout=wrap), self.note, self.stage])
+        self.widget = Shown(self, [ipywidgets.HBox(controls, layout=wrap), self.note, self.stage])
+
+    def about(self) -> str:
+        """What is in the clip, and how well it was followed."""
+        return ("A clip made of cut-outs, with a target, a look-alike, a pillar and a change of light to set. "
+                f"{self.note.value[:1].upper()}{self.note.value[1:]}.")
 
     @staticmethod
     def _sprite(frame: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
