@@ -109,3 +109,22 @@ def test_labels_that_are_set_take_the_strokes_place():
     assert close(pixels(painter)[10:50, 10:90], 0.55 * 90 + 0.45 * np.array(RED), 3)
     with pytest.raises(InputError, match="mask"):
         painter.labels = np.zeros((3, 3), np.uint8)
+
+
+def test_undo_takes_back_a_stroke_then_what_replaced_the_strokes():
+    """Snapping, or a mask that was read, sets `labels`: the strokes from before come back."""
+    painter = Painter(np.full((40, 60, 3), 90, np.uint8))
+    stroke = {"kind": "box", "id": 2, "radius": 1, "points": [[5, 5], [20, 20]]}
+    painter.strokes = [stroke]
+    painted = painter.labels.copy()
+    painter.labels = np.ones((40, 60), np.uint8)
+    painter.strokes = [{**stroke, "id": 3}]
+    shown = painter.value
+    painter.undo()
+    assert (painter.labels == 1).all() and painter.value != shown
+    painter._handle_custom_msg("undo", [])  # as the browser's button does
+    assert np.array_equal(painter.labels, painted) and painter.strokes == [stroke]
+    painter.undo()
+    assert not painter.labels.any()
+    painter.undo()
+    assert not painter.labels.any(), "there is nothing before that"

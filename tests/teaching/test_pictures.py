@@ -11,6 +11,7 @@ from PIL import Image
 from teaching.seeing import close, finds, flat, over, red_marker, says, tinted, viridis
 
 from vosedu.teaching.pictures import (
+    Packed,
     boundary_picture,
     chart,
     jpeg,
@@ -186,3 +187,16 @@ def test_finds_knows_one_text_from_another():
     assert says(picture, "step 12, loss 0.5")
     for other in ("step 13, loss 0.5", "step 12, loss 0.8", "step 1, loss 0.5", "loss 12, step 0.5"):
         assert not says(picture, other), other
+
+
+def test_packed_pictures_come_back():
+    ids = np.random.default_rng(0).integers(0, 255, (3, 40, 60)).astype(np.uint8)
+    exact = Packed(ids[:2], exact=True)
+    exact.append(ids[2])
+    assert len(exact) == 3 and all(np.array_equal(a, b) for a, b in zip(exact, ids, strict=True))
+    assert isinstance(exact[1:], Packed) and np.array_equal(exact[1:][0], ids[1]) and np.array_equal(exact[-1], ids[2])
+    ramp = np.full((40, 60, 3), (0, 200, 30), np.uint8)
+    ramp[..., 0] = np.arange(0, 240, 4)
+    packed = Packed([ramp] * 5)
+    assert np.abs(packed[4].astype(int) - ramp).max() < 12 and packed[0].shape == ramp.shape
+    assert sum(map(len, packed._bytes)) < 5 * ramp.size / 4

@@ -51,5 +51,5 @@ def test_its_controls(player):
 def test_a_picture_can_be_asked_for(player):
     player.index.value, player.view.value = 1, "frame"
     before = player.image.value
-    assert close(player.picture(3, "frame"), COLOURS[3], 0) and close(player.picture(0), COLOURS[0], 0)
-    assert close(player.picture(), COLOURS[1], 0) and player.image.value == before
+    assert close(player.picture(3, "frame"), COLOURS[3], 2) and close(player.picture(0), COLOURS[0], 2)
+    assert close(player.picture(), COLOURS[1], 2) and player.image.value == before

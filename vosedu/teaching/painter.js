@@ -6,6 +6,8 @@ export default { render({ model, el }) {
   Object.assign(stage.style, { position: "relative", display: "inline-block", touchAction: "none" });
   Object.assign(canvas.style, { position: "absolute", left: "0", top: "0", width: "100%", height: "100%", cursor: "crosshair" });
   img.alt = "the frame to paint on"; img.style.maxWidth = "100%"; img.draggable = false;
+  canvas.tabIndex = 0; canvas.setAttribute("role", "application");
+  canvas.setAttribute("aria-label", "canvas: arrow keys move the cursor, with shift faster; Enter begins a stroke and ends it");
   const add = (tag, attributes, text, label) => {
     const node = Object.assign(document.createElement(tag), attributes);
     if (text) node.textContent = text;
@@ -18,9 +20,10 @@ export default { render({ model, el }) {
   const kind = add("select", { className: "painter-kind" }, "", "tool");
   for (const k of ["brush", "box", "ellipse"]) kind.append(new Option(k, k));
   const id = add("input", { type: "number", min: 0, max: 255, value: 1, style: "width:4em" }, "", "object (0 erases)");
+  id.onchange = () => { id.value = Math.min(255, Math.max(0, Math.round(+id.value || 0))); };
   const radius = add("input", { type: "range", min: 1, max: 60, value: 12 }, "", "radius");
   const set = (strokes) => { model.set("strokes", strokes); model.save_changes(); };
-  add("button", { onclick: () => set(model.get("strokes").slice(0, -1)) }, "undo");
+  add("button", { onclick: () => model.send("undo") }, "undo");
   add("button", { onclick: () => set([]) }, "clear strokes");
   let url = null;
   const show = () => {
@@ -45,9 +48,27 @@ export default { render({ model, el }) {
   };
   canvas.onpointerdown = (e) => { canvas.setPointerCapture(e.pointerId); points = [at(e)]; draw(); };
   canvas.onpointermove = (e) => { if (points) { points.push(at(e)); draw(); } };
-  canvas.onpointerup = () => { if (!points) return;
+  const end = () => { if (!points) return;
+    id.onchange();
     set([...model.get("strokes"), { kind: kind.value, id: +id.value, radius: +radius.value, points }]);
     points = null; canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height); };
+  canvas.onpointerup = end;
+  let cursor = null;
+  const cross = () => { const g = canvas.getContext("2d"), [x, y] = cursor;
+    if (points) draw(); else g.clearRect(0, 0, canvas.width, canvas.height);
+    g.strokeStyle = "white"; g.lineWidth = 2; g.beginPath();
+    g.moveTo(x - 9, y); g.lineTo(x + 9, y); g.moveTo(x, y - 9); g.lineTo(x, y + 9); g.stroke(); };
+  canvas.onkeydown = (e) => {
+    const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[e.key];
+    if (!move && e.key !== "Enter") return;
+    e.preventDefault(); e.stopPropagation();
+    cursor ??= [canvas.width >> 1, canvas.height >> 1];
+    if (move) { const step = e.shiftKey ? 16 : 4;
+      cursor = [Math.min(canvas.width - 1, Math.max(0, cursor[0] + step * move[0])),
+        Math.min(canvas.height - 1, Math.max(0, cursor[1] + step * move[1]))];
+      if (points) points.push(cursor);
+    } else if (points) end(); else points = [cursor];
+    cross(); };
   model.on("change:value", show);
   stage.append(img, canvas); el.append(bar, stage); show();
   return () => { model.off("change:value", show); if (url) URL.revokeObjectURL(url); };

@@ -82,7 +82,7 @@ def snap(frame: np.ndarray, labels: np.ndarray, iterations: int = 3) -> np.ndarr
 
 
 class Painter(anywidget.AnyWidget):
-    """A frame to paint on: brush, box and ellipse; undo and clear; one colour per object.
+    """A frame to paint on: brush, box and ellipse, by pointer or keys; undo and clear; one colour per object.
 
     Attributes:
         strokes: as `rasterise` takes them; the browser appends, and so may Python.
@@ -98,8 +98,18 @@ class Painter(anywidget.AnyWidget):
     def __init__(self, frame: np.ndarray, labels: np.ndarray | None = None):
         self.frame = frame
         self._base = np.zeros(frame.shape[:2], np.uint8) if labels is None else labels.astype(np.uint8)
+        self._before: list[tuple[np.ndarray, list]] = []  # what `labels` was set over: masks and the strokes on them
         super().__init__(size=frame.shape[1::-1])
+        self.on_msg(lambda _widget, message, _buffers: self.undo() if message == "undo" else None)
         self._show()
+
+    def undo(self) -> None:
+        """Take back the last stroke; where there is none, what replaced the strokes before: snapping, a mask that was read."""
+        if self.strokes:
+            self.strokes = self.strokes[:-1]
+        elif self._before:
+            self._base, self.strokes = self._before.pop()
+            self._show()
 
     @property
     def labels(self) -> np.ndarray:
@@ -114,6 +124,7 @@ class Painter(anywidget.AnyWidget):
     def labels(self, labels: np.ndarray) -> None:
         if labels.shape != self.frame.shape[:2]:
             raise InputError(f"the mask is {labels.shape}, the frame {self.frame.shape[:2]}: give a mask of the frame's size")
+        self._before.append((self._base, self.strokes))
         self._base = labels.astype(np.uint8)
         self.strokes = []
         self._show()

@@ -1,6 +1,6 @@
 """Pictures of what the engine computes, for notebooks and widgets: arrays in, arrays or a static figure out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -84,6 +84,35 @@ def with_scale(picture: np.ndarray, limits: tuple[float, float] = SCORE_LIMITS) 
 def jpeg(picture: np.ndarray) -> bytes:
     """uint8 RGB (H, W, 3) as JPEG bytes for an `ipywidgets.Image`."""
     return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
+
+
+class Packed(Sequence):
+    """Pictures that are kept compressed and unpacked one at a time: a long video takes a twentieth of the memory.
+
+    Args:
+        pictures: uint8 RGB (H, W, 3), or ids (H, W); more may follow.
+        exact: whether each comes back as it was: PNG, for ids; else JPEG.
+    """
+
+    def __init__(self, pictures: Iterable[np.ndarray] = (), exact: bool = False):
+        self.exact, self._bytes = exact, []
+        for picture in pictures:
+            self.append(picture)
+
+    def append(self, picture: np.ndarray) -> None:
+        """One more."""
+        self._bytes.append(cv2.imencode(".png", picture)[1].tobytes() if self.exact else jpeg(picture))
+
+    def __len__(self) -> int:
+        return len(self._bytes)
+
+    def __getitem__(self, index: int | slice) -> "np.ndarray | Packed":
+        if isinstance(index, slice):
+            part = Packed(exact=self.exact)
+            part._bytes = self._bytes[index]
+            return part
+        picture = cv2.imdecode(np.frombuffer(self._bytes[index], np.uint8), cv2.IMREAD_UNCHANGED)
+        return picture if self.exact else picture[..., ::-1]
 
 
 def parts_picture(frame: np.ndarray, colours: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -1,10 +1,12 @@
 """Frame by frame through a segmented video: the widget that notebooks 00, 06 and 09 share."""
 
+from collections.abc import Sequence
+
 import ipywidgets
 import numpy as np
 
 from ..files.images import overlay
-from .pictures import parts_picture, score_picture, with_scale
+from .pictures import Packed, parts_picture, score_picture, with_scale
 from .widget import Widget
 
 VIEWS = ("all", "score map", "mask", "frame")
@@ -14,9 +16,9 @@ class Player(Widget):
     """Frame by frame through a segmented video: what each part of the method makes of it.
 
     Args:
-        frames: T arrays uint8 RGB (H, W, 3).
+        frames: T arrays uint8 RGB (H, W, 3), kept as JPEG; a `Packed` is taken as it is.
         scores: T score maps (h, w).
-        labels: T arrays of ids (H, W).
+        labels: T arrays of ids, uint8 (H, W), kept as PNG; likewise.
         colours: T feature maps as pictures (h, w, 3), for the view "all"; without them there is no such view.
 
     Attributes:
@@ -26,12 +28,14 @@ class Player(Widget):
 
     def __init__(
         self,
-        frames: list[np.ndarray],
+        frames: Sequence[np.ndarray],
         scores: list[np.ndarray],
-        labels: list[np.ndarray],
+        labels: Sequence[np.ndarray],
         colours: list[np.ndarray] | None = None,
     ):
-        self.frames, self.scores, self.labels, self.colours = frames, scores, labels, colours
+        self.frames = frames if isinstance(frames, Packed) else Packed(frames)
+        self.labels = labels if isinstance(labels, Packed) else Packed(labels, exact=True)
+        self.scores, self.colours = scores, colours
         last = len(frames) - 1
         self.view = ipywidgets.ToggleButtons(options=VIEWS if colours else VIEWS[1:], description="show")
         self.index = ipywidgets.IntSlider(value=last // 2, min=0, max=last, description="frame")

@@ -1,11 +1,14 @@
 """Notebook 00: a scene through the whole method. The widget `Tour`; there are no exercises."""
 
+import os
+from pathlib import Path
+
 import ipywidgets
 import numpy as np
 
 from ..features import TARGET_DEPTH
 from ..files import datasets
-from ..files.clip import load_clip
+from ..files.clip import Clip, load_clip
 from ..pipeline import track
 from ..segmenter import Segmenter
 from .pictures import pca_colours
@@ -14,8 +17,25 @@ from .states import Shown, WithPlayer
 from .widget import pressed
 
 
+def davis_at_hand() -> Path | None:
+    """The folder of DAVIS 2016: VOSEDU_DATA itself, or davis2016 or DAVIS in it; None where there is none."""
+    root = Path(os.environ.get("VOSEDU_DATA") or "nowhere")
+    found = (folder for folder in (root / "davis2016", root / "DAVIS", root) if (folder / "JPEGImages" / "480p").is_dir())
+    return next(found, None)
+
+
+def davis_sequences(root: Path | None) -> list[str]:
+    """The names of the sequences in a folder of DAVIS that have masks; none without a folder."""
+    if root is None:
+        return []
+    return sorted(p.name for p in (root / "JPEGImages" / "480p").iterdir() if (root / "Annotations" / "480p" / p.name).is_dir())
+
+
 class Tour(WithPlayer):
     """Pick a bundled scene and one of its objects; Run takes them through the method and opens a `Player`.
+
+    Where a folder of real data is at hand (the environment variable VOSEDU_DATA, with davis2016/ in it), its sequences stand
+    below the scenes.
 
     Args:
         segmenter: does the work.
@@ -30,8 +50,9 @@ class Tour(WithPlayer):
 
     def __init__(self, segmenter: Segmenter, scene: str = "tumble", height: int = 240):
         self.segmenter, self.height, self.player = segmenter, height, None
-        notes = datasets.scene_notes()
-        options = [(note["title"], name) for name, note in notes.items()]
+        self.davis = davis_at_hand()
+        options = [(note["title"], name) for name, note in datasets.scene_notes().items()]
+        options += [(f"DAVIS: {name}", f"davis2016/{name}") for name in davis_sequences(self.davis)]
         self.scene = ipywidgets.Dropdown(options=options, value=scene, description="scene")
         self.object = ipywidgets.Dropdown(description="object")
         self.button = ipywidgets.Button(description="Run", button_style="primary")
@@ -39,6 +60,7 @@ class Tour(WithPlayer):
         self.note = ipywidgets.HTML()
         self.stage = ipywidgets.VBox()
         self.scene.observe(self._describe, "value")
+        self.object.observe(self._clear, "value")
         self.button.on_click(self.run)
         self._describe()
         controls = ipywidgets.HBox([self.scene, self.object, self.button, self.bar])
@@ -46,15 +68,34 @@ class Tour(WithPlayer):
 
     def about(self) -> str:
         """Which scene, and what to watch for."""
-        note = datasets.scene_notes()[self.scene.value]
+        note = self._note()
         return f"A scene through the whole method, \"{note['title']}\". {note['watch']}"
 
     def first_picture(self) -> np.ndarray:
         """The scene's first frame."""
-        return load_clip(self.scene.value, short_side=self.height, frames=1).frames[0]
+        return self._clip(1).frames[0]
+
+    def _note(self) -> dict:
+        """Title, objects and what to watch for, of the scene or sequence that is chosen."""
+        name = self.scene.value
+        if name.startswith("davis2016/"):
+            return {"title": f"DAVIS: {name.removeprefix('davis2016/')}", "objects": {"1": "all that is moving"},
+                    "watch": "Real video: blur, light and outlines are no renderer's."}
+        return datasets.scene_notes()[name]
+
+    def _clip(self, frames: int | None = None) -> Clip:
+        name = self.scene.value.removeprefix("davis2016/")
+        if name != self.scene.value:
+            return load_clip(name, self.height, frames, self.davis, "davis2016")
+        return load_clip(name, self.height, frames)
+
+    def _clear(self, _change: object = None) -> None:
+        """What was run before is of another scene or object, and does not stay as if it were of this one."""
+        self.player, self.stage.children, self.bar.value = None, (), 0
 
     def _describe(self, _change: object = None) -> None:
-        note = datasets.scene_notes()[self.scene.value]
+        note = self._note()
+        self._clear()
         self.object.options = [(text, int(i)) for i, text in note["objects"].items()]
         self.object.index = 0
         self.note.value = note["watch"]
@@ -62,8 +103,8 @@ class Tour(WithPlayer):
     def run(self, _button: object = None) -> Player:
         """Segment the chosen object from its first mask on."""
         with pressed([self.button]):
-            clip, i = load_clip(self.scene.value, short_side=self.height), self.object.value
-            first = datasets.scene(self.scene.value).given[i]
+            clip, i = self._clip(), self.object.value
+            first = 0 if self.scene.value.startswith("davis2016/") else datasets.scene(self.scene.value).given[i]
             mask = (clip.masks[first] == i).astype(np.uint8)
             self.bar.value, self.bar.max = 0, len(clip.frames) - first
             frames, colours, scores, labels, basis = [], [], [], [], None

@@ -25,6 +25,7 @@ from ..pipeline import segment_video, track
 from ..segmenter import Segmenter
 from ..training.effects import lay
 from .painter import Painter, snap
+from .pictures import Packed
 from .player import Player
 from .states import Shown, WithPlayer, decoded
 from .widget import pressed
@@ -140,7 +141,7 @@ class Studio(WithPlayer):
         segmenter = Segmenter.from_pretrained(
             "compact", config=PRESETS[self.preset.value], device=self.device, short_side=self.short_side.value
         )
-        frames, scores, answers = [], [], []
+        frames, scores, answers = Packed(), [], Packed(exact=True)
         self.bar.value, self.bar.max = 0, self.frames.count or 100
         with OverlayWriter(film, self.frames.fps, self.frames.size) as drawing, BackgroundWriter() as writer:
             for shown in segment_video(segmenter, self.frames, {0: given}, folder, writer, drawing):
@@ -193,6 +194,8 @@ class SceneEditor(WithPlayer):
         self.button.on_click(self.run)
         self.note, self.stage = ipywidgets.HTML(), ipywidgets.VBox()
         self.run()
+        for control in (self.target, self.likeness, self.cover, self.light):
+            control.observe(self._set, "value")
         controls = [self.target, self.likeness, self.cover, self.light, self.button]
         wrap = ipywidgets.Layout(flex_flow="row wrap")
         self.widget = Shown(self, [ipywidgets.HBox(controls, layout=wrap), self.note, self.stage])
@@ -216,6 +219,10 @@ class SceneEditor(WithPlayer):
         alpha = cv2.warpAffine(mask.astype(np.float32), shift, size, flags=cv2.INTER_NEAREST)
         picture[:] = np.rint(lay(picture, cv2.warpAffine(colours, shift, size), cv2.GaussianBlur(alpha, (0, 0), 0.6)))
         return alpha > 0.5
+
+    def _set(self, _change: object) -> None:
+        """Say that what is shown is of other settings."""
+        self.note.value = "<b>not applied yet</b>: the clip and J below are of the settings before; press Apply"
 
     def clip(self) -> tuple[np.ndarray, np.ndarray]:
         """Frames uint8 RGB (T, H, W, 3) and exact masks of the target uint8 (T, H, W)."""
