@@ -1,7 +1,6 @@
 """Weights files: round trip, torchvision's names, published refinement checkpoints, and everything that is refused."""
 
 import pickle
-from pathlib import Path
 
 import pytest
 import torch
@@ -163,17 +162,3 @@ def test_bundled_file_is_small_and_names_its_recipe():
     assert weights.BUNDLED_BASE.stat().st_size < 4e6
     _, metadata = weights.read_state(weights.BUNDLED_BASE)
     assert metadata["backbone"] == "compact" and metadata["recipe"]
-
-
-def test_bundled_weights_that_go_by_a_name(tmp_path, monkeypatch):
-    """Also where a file of that name lies in the folder that one is in."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "compact-free").write_text("no weights")
-    file = weights.NAMED["compact-free"]
-    assert file.stat().st_size < 12e6 and file != weights.BUNDLED
-    wanted = weights.load_pretrained("compact", [file])
-    for given in (Path("compact-free"), "compact-free"):
-        found = weights.load_pretrained("compact", [given])
-        for one, other in zip(found[:2], wanted[:2], strict=True):
-            assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
-        assert weights.weight_files("compact", [given]) == [file]

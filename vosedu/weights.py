@@ -20,9 +20,7 @@ from .refinement import Refinement
 
 BUNDLED = DATA / "weights" / "compact.safetensors"
 BUNDLED_BASE = BUNDLED.with_name("compact-base.safetensors")
-"""Table 1's Base net, on the features of `NAMED["compact-free"]`."""
-NAMED = {"compact-free": BUNDLED.with_name("compact-free.safetensors")}
-"""Bundled files that go by a name in place of a path: `compact` before it learned from DAVIS, whose licence bars commerce."""
+"""Table 1's Base net on the features of `BUNDLED`."""
 State = dict[str, Tensor]
 
 
@@ -109,7 +107,8 @@ def load_pretrained(
         InputError: a file is unusable, or the backbone has no trained weights here; the message says how to get them.
     """
     backbone, refinement, readout, trained = build_backbone(name), None, None, False
-    files, kind = [NAMED.get(str(file), file) for file in files], architecture(name)
+    files = list(files)
+    kind = architecture(name)
     if kind.source == "bundled" and not files:
         if not BUNDLED.is_file():
             raise InputError(f"the bundled weights are missing at {BUNDLED}: restore data/weights from the repository, "
@@ -147,7 +146,7 @@ def load_pretrained(
 def weight_files(name: str, files: Sequence[Path] = ()) -> list[Path]:
     """The files that `load_pretrained(name, files)` takes parameters from, torchvision's cached one included."""
     source = architecture(name).source
-    files = [NAMED.get(str(file), file) for file in files] or ([BUNDLED] if source == "bundled" else [])
+    files = list(files) or ([BUNDLED] if source == "bundled" else [])
     in_files = any(part(s, "backbone.") or _torchvision_part(s, None) for s, _ in map(read_state, files))
     if source == "torchvision" and not in_files:
         files.append(_cached(name))

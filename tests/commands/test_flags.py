@@ -13,7 +13,7 @@ from vosedu.commands.flags import Settings, add_dataset_flags, add_engine_flags,
 from vosedu.config import BEST, FAST, PAPER, Config
 from vosedu.errors import InputError
 from vosedu.features import BACKBONES
-from vosedu.weights import BUNDLED, NAMED
+from vosedu.weights import BUNDLED
 
 NUMBERS = [f for f in fields(Config) if "low" in f.metadata]
 CHOICES = [f for f in fields(Config) if "choices" in f.metadata]
@@ -151,9 +151,6 @@ def test_the_engine_is_made_of_what_the_flags_say(monkeypatch):
     assert found.config == replace(BEST, channels=5) and found.backbone.name == "compact" and counts == [2]
     found = given("--device", "cpu", "--autocast", "--weights", BUNDLED).segmenter()
     assert found.refinement is not None and found.autocast and found.short_side == 360 and counts == [2]
-    named = given("--weights", "compact-free")
-    assert named.weights == (NAMED["compact-free"],) and named.segmenter().refinement is not None
-    assert named.noted(segmenter(named))["weights"] == [str(NAMED["compact-free"].resolve())]
 
 
 def test_what_runs_is_said_and_a_missing_refinement_too(capsys):

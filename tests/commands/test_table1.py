@@ -6,16 +6,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from helpers import FINDS, QUICK, ROOM, moving_shapes
 
 from vosedu.commands import main, table1
 from vosedu.config import BEST, FAST, PAPER, departures
 from vosedu.errors import InputError
 from vosedu.evaluation.metrics import SequenceScorer
-from vosedu.segmenter import Segmenter, Video
+from vosedu.segmenter import Video
 from vosedu.training.baselines import BaseSegmenter
-from vosedu.weights import BUNDLED, BUNDLED_BASE, NAMED
+from vosedu.weights import BUNDLED_BASE
 
 
 @pytest.mark.parametrize("config", [BEST, PAPER, FINDS])
@@ -115,24 +114,6 @@ def test_frames_per_second_are_all_frames_over_all_seconds(monkeypatch, tmp_path
     assert asked == [("engine", "a", tmp_path, 3), ("engine", "b", tmp_path, 3)]
 
 
-def test_the_bundled_base_net_reads_the_features_that_it_learned_with(davis, tmp_path, monkeypatch):
-    """Those of compact-free; one of the user's own reads those of the weights given."""
-    seen = {}
-
-    def noting(segmenter, base, fine_tuned):
-        seen["own"] = bool(base) and base != BUNDLED_BASE
-        seen["conv5"] = segmenter.backbone.body.state_dict()
-        return {}
-
-    monkeypatch.setattr(table1, "base_rows", noting)
-    monkeypatch.setattr(table1, "score", lambda *_: pytest.fail("nothing is to be scored"))
-    for flags, file in (([], NAMED["compact-free"]), (["--base", str(BUNDLED_BASE.with_name("other"))], BUNDLED)):
-        asked = ["davis2017", "--root", str(davis), "--out", str(tmp_path / "t"), "--rows", "None"]
-        assert main(["table1", *asked, *flags, *QUICK]) == 2
-        wanted = Segmenter.from_pretrained("compact", [file]).backbone.body.state_dict()
-        assert seen["own"] == bool(flags) and all(torch.equal(a, wanted[name]) for name, a in seen["conv5"].items())
-
-
 def test_its_figures_are_those_of_evaluate_under_the_same_settings(davis, tmp_path, capsys, monkeypatch):
     """With the bundled networks, row by row; run again, nothing is repeated and the same is printed."""
     some = ["davis2017", "--root", str(davis), "--sequences", "two", *QUICK, "--update-every", "1"]
@@ -166,7 +147,10 @@ def test_its_figures_are_those_of_evaluate_under_the_same_settings(davis, tmp_pa
     (["--backbone", "resnet18", "--weights", "r18.pt"], "Table 1 needs a refinement network for resnet18"),
 ])
 def test_what_it_cannot_do_is_one_line(davis, tmp_path, monkeypatch, capsys, flags, words):
+    import torch
+
     from vosedu.features import build_backbone
+    from vosedu.weights import BUNDLED
 
     monkeypatch.chdir(tmp_path)
     if "r18.pt" in flags:

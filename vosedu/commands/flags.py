@@ -13,7 +13,6 @@ from ..errors import InputError
 from ..features import BACKBONES, architecture
 from ..files import datasets
 from ..segmenter import Segmenter
-from ..weights import NAMED
 
 
 def add_engine_flags(parser: argparse.ArgumentParser) -> None:
@@ -22,8 +21,7 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--preset", default="best", help="best (default), whole, paper or fast; see `vosedu settings`")
     group.add_argument("--backbone", default="compact", help=", ".join(BACKBONES) + " (default compact, bundled)")
     group.add_argument("--weights", type=Path, action="append", default=[], metavar="FILE",
-                       help="backbone or refinement weights (.safetensors, .pt, .pth); may be given twice; compact-free: "
-                       "the bundled ones that saw no DAVIS frame")
+                       help="backbone or refinement weights (.safetensors, .pt, .pth); may be given twice")
     group.add_argument("--no-refinement", action="store_true", help="read masks from D alone, the paper's D-only")
     group.add_argument("--device", default="auto", help="auto (cuda, then mps, then cpu), cpu, cuda, cuda:1, mps")
     group.add_argument("--autocast", action="store_true", help="bfloat16 in the networks, on CUDA or a CPU")
@@ -102,8 +100,7 @@ class Settings:
             raise InputError(f"unknown preset '{args.preset}': choose one of {', '.join(PRESETS)}")
         changes = {f.name: getattr(args, f.name) for f in fields(Config) if getattr(args, f.name) is not None}
         short_side = architecture(args.backbone).short_side if args.short_side is None else args.short_side
-        weights = tuple(NAMED.get(str(w), w) for w in args.weights)
-        return cls(replace(PRESETS[args.preset], **changes), args.preset, args.backbone, weights,
+        return cls(replace(PRESETS[args.preset], **changes), args.preset, args.backbone, tuple(args.weights),
                    not args.no_refinement, args.device, args.autocast, args.threads, args.seed, short_side)
 
     @classmethod

@@ -18,7 +18,7 @@ from ..files.whole import digest, make_folder, write_json
 from ..protocols import Engine
 from ..segmenter import Segmenter
 from ..training.baselines import BaseSegmenter, load_base_net
-from ..weights import BUNDLED_BASE, NAMED
+from ..weights import BUNDLED_BASE
 from .flags import Settings, add_dataset_flags, add_engine_flags, sequences_of
 
 
@@ -43,9 +43,7 @@ def run(args: argparse.Namespace) -> int:
     base = args.base or (BUNDLED_BASE if settings.backbone == "compact" and not settings.weights else None)
     if args.fine_tuned and not base:
         raise InputError("--fine-tuned needs a Base net for these weights: give it with --base")
-    own = args.base or not base  # the bundled one reads the features that it was trained on
-    before = segmenter if own else replace(settings, weights=(NAMED["compact-free"],)).segmenter()
-    rows = chosen_rows({**base_rows(before, base, args.fine_tuned), **our_rows(segmenter)}, args.rows)
+    rows = chosen_rows({**base_rows(segmenter, base, args.fine_tuned), **our_rows(segmenter)}, args.rows)
     settings.announce(segmenter)
     noted, results = {"dataset": args.dataset, **settings.noted(segmenter)}, {}
     make_folder(args.out)
