@@ -1,6 +1,6 @@
 """From a video to masks on disk: the one loop over frames."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -96,6 +96,7 @@ def segment_video(
     drawing: OverlayWriter | None = None,
     seed: int = 0,
     state: State | None = None,
+    standing: Collection[Path] = (),
 ) -> Iterator[Tracked]:
     """`track`, with a mask per frame written into `folder` while computing goes on.
 
@@ -104,9 +105,11 @@ def segment_video(
         folder: of the masks, `<frame name>.png`.
         writer: does the writing.
         drawing: takes the overlay of every frame.
+        standing: masks that are there as they were given, and are not written again.
     """
     for shown in track(engine, source, masks, seed, state):
-        writer.submit(write_mask, folder / f"{shown.name}.png", shown.labels)
+        if (path := folder / f"{shown.name}.png") not in standing:
+            writer.submit(write_mask, path, shown.labels)
         if drawing:
             writer.submit(drawing.add, overlay(shown.frame, shown.labels))
         yield shown

@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import sys
+from pathlib import Path
 
 from ..errors import InputError, file_error
 
@@ -36,11 +37,23 @@ def build_parser(chosen: str = "") -> argparse.ArgumentParser:
     return parser
 
 
+def _at_home(value: object) -> object:
+    """A path with ~ as the user's own folder, which a shell leaves alone in --out=~/masks; other values as they are."""
+    if isinstance(value, list):
+        return [_at_home(one) for one in value]
+    return value.expanduser() if isinstance(value, Path) else value
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 where it went well, 2 with one line on stderr where the input cannot be used."""
     argv = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):  # redirected on Windows they take its own code page, which lacks most letters
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         args = build_parser(argv[0] if argv else "").parse_args(argv)
+        for name, value in vars(args).items():
+            setattr(args, name, _at_home(value))
         return args.run(args)
     except InputError as error:
         print(f"vosedu: {error}", file=sys.stderr)
