@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -11,7 +10,7 @@ import numpy as np
 from .device import out_of_memory
 from .errors import InputError
 from .files.films import OverlayWriter
-from .files.images import overlay, read_mask, write_mask
+from .files.images import overlay, write_mask
 from .files.threads import BackgroundWriter, prefetch
 from .protocols import Engine, State
 
@@ -73,13 +72,6 @@ def track(
             else:
                 labels = state.step(frame, given).cpu().numpy()
             yield Tracked(index, name, frame, labels, state)
-
-
-def recorded(source: Frames, folder: Path, count: int) -> Iterator[Tracked]:
-    """The first `count` frames with the masks that lie in `folder`."""
-    with closing(prefetch(islice(source.whole(), count))) as frames:
-        for index, (name, frame) in enumerate(frames):
-            yield Tracked(index, name, frame, read_mask(folder / f"{name}.png"), None)
 
 
 def mask_files(folder: Path, source: Frames, count: int) -> list[Path]:

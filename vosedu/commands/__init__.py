@@ -17,6 +17,7 @@ COMMANDS = {
     "bench": "measure speed and memory here",
     "download": "fetch a data set",
     "doctor": "check this machine",
+    "notebooks": "copy the notebooks to a folder of yours",
     "settings": "list every setting and preset",
 }
 """Module -> what it does, in one line."""
@@ -57,6 +58,11 @@ def main(argv: list[str] | None = None) -> int:
         return args.run(args)
     except InputError as error:
         print(f"vosedu: {error}", file=sys.stderr)
+        return 2
+    except ImportError as error:
+        reason = " ".join(str(error).split())[:160]
+        print(f"vosedu: a package that this needs cannot be imported ({reason}): `python -m vosedu doctor` says what to do",
+              file=sys.stderr)
         return 2
     except OSError as error:
         print(f"vosedu: {file_error(error)}", file=sys.stderr)

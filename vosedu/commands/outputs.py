@@ -1,8 +1,9 @@
 """What a run writes beside its masks, and where it may not write."""
 
-from collections.abc import Callable, Collection
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from ..files.films import CUT_OUTS, OVERLAYS, FilmWriter, check_ending
 from ..files.frames import FrameSource
 from ..files.given import Given
 from ..files.images import contact_sheet, overlay, read_mask, resized, to_size
+from ..files.threads import prefetch
 from ..files.whole import atomic, make_folder, place, places, refuse_to_replace
-from ..pipeline import Tracked, mask_files
+from ..pipeline import Frames, Tracked, mask_files
 from .record import NAME, STATE
 
 Claim = Callable[[Path], None]
@@ -127,6 +129,13 @@ class Sheet:
         """Take the frame where it is its turn."""
         if shown.index % self.every == 0 and len(self.pictures) < 8:
             self.pictures.append(overlay(resized(shown.frame, self.size), to_size(shown.labels, self.size)))
+
+
+def recorded(source: Frames, folder: Path, count: int) -> Iterator[Tracked]:
+    """The first `count` frames with the masks that lie in `folder`."""
+    with closing(prefetch(islice(source.whole(), count))) as frames:
+        for index, (name, frame) in enumerate(frames):
+            yield Tracked(index, name, frame, read_mask(folder / f"{name}.png"), None)
 
 
 def cut_out(frame: np.ndarray, labels: np.ndarray) -> np.ndarray:

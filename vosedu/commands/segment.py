@@ -18,12 +18,12 @@ from ..files.given import Given, read_given
 from ..files.images import working_size
 from ..files.threads import BackgroundWriter
 from ..files.whole import digest, make_folder, place
-from ..pipeline import Tracked, recorded, segment_video
+from ..pipeline import Tracked, segment_video
 from ..segmenter import Segmenter, Video
 from ..weights import weight_files
 from .checkpoint import Checkpoint, interruptible
 from .flags import Settings, add_engine_flags
-from .outputs import Extras, Sheet, standing_masks
+from .outputs import Extras, Sheet, recorded, standing_masks
 from .record import NAME, Run
 
 OWN = ("input", "masks", "recorded", "out", "overlay", "sheet", "cut_out", "coco", "quiet", "checkpoint")

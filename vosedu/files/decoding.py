@@ -53,6 +53,8 @@ class Seen:
 
     interlaced: bool = False
     damaged: int = 0
+    until: float = 0.0
+    """Seconds from the start at which the last frame is shown."""
     transfer: int = 0
     turn: Turn = field(default_factory=Turn)
 
@@ -85,7 +87,8 @@ class VideoFile:
     def __init__(self, path: Path):
         self.path, self.seen = path, Seen()
         with self._opened() as (container, stream):
-            self.fps = next((float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate), 0.0)
+            rates = stream.average_rate, stream.base_rate, stream.guessed_rate
+            self.fps = next((float(rate) for rate in rates if rate), 0.0)
             self.fps = self.fps if 0 < self.fps <= 1000 else 24.0
             self.count, self.exact = _count(container, stream, self.fps)
         probe = self.frames()
@@ -119,14 +122,15 @@ class VideoFile:
         Raises:
             InputError: a frame has another size than the first.
         """
-        reformatter, shape = VideoReformatter(), None
+        reformatter, shape, first = VideoReformatter(), None, None
         with self._opened() as (container, stream):
             for index, frame in enumerate(self._whole(self._decoded(container, stream))):
                 turn = Turn.of(frame) if index else self._first(frame)
-                shape = shape or (frame.width, frame.height)
+                shape, first = shape or (frame.width, frame.height), frame.time if index == 0 else first
                 if (frame.width, frame.height) != shape:
                     raise InputError(f"{self.path}: frame {index:05d} is {frame.width}x{frame.height}, the first "
                                      f"{shape[0]}x{shape[1]}: make all frames one size")
+                self.seen.until = frame.time - first if frame.time and first is not None else self.seen.until
                 if index >= start:
                     yield turn(_rgb(frame, reformatter))
 

@@ -109,8 +109,11 @@ class FrameSource:
         if not self.is_video:
             return []
         lines, damaged = [], self._video.seen.damaged
-        slack = 0 if self.exact else max(2, frames // 10)  # a duration is no count
-        if self.count is not None and abs(self.count - frames) > slack:
+        shown, slack = frames, 0
+        if not self.exact:  # a duration is no count, and where frames stay differently long only their times can be compared
+            shown = round(self._video.seen.until * self.fps) + 1 - self.begin
+            slack = max(2, shown // 10)
+        if self.count is not None and abs(self.count - shown) > slack:
             lines.append(f"the container says {self.count} frames, {frames} could be decoded")
         if damaged:
             lines.append(f"{damaged} damaged part{'s' * (damaged > 1)} of the video could not be decoded")
