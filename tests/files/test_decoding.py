@@ -61,7 +61,8 @@ KINDS = {
     "H.264 with B-frames.mp4": ("libx264", "yuv420p", {"bf": "3"}), "HEVC 10 bit.mp4": ("libx265", "yuv420p10le", QUIET),
     "ProRes.mov": ("prores_ks", "yuv422p10le", {}), "ProRes 4444.mov": ("prores_ks", "yuva444p10le", {"profile": "4444"}),
     "AV1.mp4": ("libsvtav1", "yuv420p", {"preset": "12"}), "MJPEG.avi": ("mjpeg", "yuvj420p", {}),
-    "VP9.webm": ("libvpx-vp9", "yuv420p", {}), "VP8.webm": ("libvpx", "yuv420p", {}), "MPEG-2.ts": ("mpeg2video", "yuv420p", {}),
+    "VP9.webm": ("libvpx-vp9", "yuv420p", {}), "VP8.webm": ("libvpx", "yuv420p", {}),
+    "MPEG-2.ts": ("mpeg2video", "yuv420p", {}),
     "MPEG-4.avi": ("mpeg4", "yuv420p", {"b": "4M"}), "FFV1.mkv": ("ffv1", "yuv420p", {}), "PNG.mov": ("png", "rgb24", {}),
 }
 
