@@ -9,7 +9,7 @@ from typing import NamedTuple
 import av
 import cv2
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace
 
 from ..errors import InputError
 from .whole import atomic, make_folder, sweep
@@ -35,7 +35,8 @@ class Codec(NamedTuple):
 
 
 VP9 = {"crf": "30", "b": "0", "deadline": "realtime", "cpu-used": "7", "row-mt": "1"}
-H264 = Codec("libx264", "yuv420p", {"crf": "18", "preset": "veryfast"})
+# without x264's macroblock tree, whose rounding depends on where in memory it works: the same film must come again
+H264 = Codec("libx264", "yuv420p", {"crf": "18", "preset": "veryfast", "x264-params": "mbtree=0"})
 OVERLAYS = {".mp4": H264, ".mov": H264, ".m4v": H264, ".webm": Codec("libvpx-vp9", "yuv420p", VP9)}
 """By ending: what programs for slides, QuickTime and every browser play."""
 CUT_OUTS = {".mov": Codec("prores_ks", "yuva444p10le", {"profile": "4444", "alpha_bits": "16", "vendor": "apl0"}),
@@ -52,6 +53,31 @@ def check_ending(flag: str, path: Path, endings: dict[str, object] | tuple[str, 
     if path.suffix.lower() not in endings:
         has = f"the ending {path.suffix}" if path.suffix else "no ending"
         raise InputError(f"{flag} {path} has {has}: use {', '.join(endings)}")
+
+
+_LUMA = np.array([0.2126, 0.7152, 0.0722])
+_DIFFERENCES = [112 * (np.eye(3)[n] - _LUMA) / (1 - _LUMA[n]) for n in (2, 0)]
+_YUV = np.vstack([219 * _LUMA, *_DIFFERENCES]) / 255
+"""BT.709: from RGB to luma and two colour differences, in the limited range of video."""
+
+
+def _planes(picture: np.ndarray, pixels: str) -> list[np.ndarray]:
+    """The planes of a picture, uint8 RGB or RGBA (H, W, 3 or 4), in yuv420p, yuva420p or yuva444p10le.
+
+    By ourselves: how FFmpeg rounds depends on where in memory a picture lies, and the same film must come again.
+    """
+    depth = 4 if pixels.endswith("10le") else 1
+    offset = np.array([[16], [128], [128]])
+    rgb = np.ascontiguousarray(picture[..., :3])
+    yuv = cv2.transform(rgb.astype(np.float32) if depth > 1 else rgb, depth * np.hstack([_YUV, offset]))
+    yuv = yuv if depth == 1 else np.rint(yuv).astype(np.uint16)
+    planes = list(cv2.split(yuv))
+    if "420" in pixels:
+        planes[1:] = [cv2.resize(p, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for p in planes[1:]]
+    if pixels.startswith("yuva"):
+        alpha = picture[..., 3]
+        planes.append(alpha if depth == 1 else np.rint(alpha * (1023 / 255)).astype(np.uint16))
+    return planes
 
 
 class FilmWriter:
@@ -80,7 +106,7 @@ class FilmWriter:
         self._atomic, self.count = atomic(self.path, self.claim), 0
         self._temporary = self._atomic.__enter__()
         try:
-            options = {"movflags": "+faststart"} if self.path.suffix.lower() != ".webm" else {}
+            options = {"fflags": "+bitexact"} | ({"movflags": "+faststart"} if self.path.suffix.lower() != ".webm" else {})
             self._film = av.open(f"file:{self._temporary}", "w", options=options)
             self._stream = self._film.add_stream(self.codec.name, rate=self.fps, options=self.codec.options)
         except (av.FFmpegError, ValueError) as error:
@@ -91,7 +117,6 @@ class FilmWriter:
         context = stream.codec_context
         context.colorspace, context.color_range = Colorspace.ITU709.value, ColorRange.MPEG.value
         context.color_primaries = context.color_trc = 1
-        self._reformatter = VideoReformatter()
         return self
 
     def add(self, picture: np.ndarray) -> None:
@@ -101,10 +126,12 @@ class FilmWriter:
             InputError: the disk or the encoder refuses.
         """
         height, width = self.size
-        whole = np.ascontiguousarray(picture[:height, :width])
-        frame = av.VideoFrame.from_ndarray(whole, format="rgb24" if picture.shape[2] == 3 else "rgba")
-        frame = self._reformatter.reformat(frame, format=self.codec.pixels, dst_colorspace=Colorspace.ITU709,
-                                           dst_color_range=ColorRange.MPEG)
+        frame = av.VideoFrame(width, height, self.codec.pixels)
+        for plane, values in zip(frame.planes, _planes(picture[:height, :width], self.codec.pixels), strict=True):
+            rows = np.frombuffer(plane, values.dtype).reshape(plane.height, -1)
+            rows[:] = 0
+            rows[:, : values.shape[1]] = values
+        frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
         frame.pts, frame.time_base = self.count, 1 / self.fps
         self._mux(frame)
         self.count += 1
