@@ -121,7 +121,7 @@ def from_colours(picture: np.ndarray, known: dict[tuple[int, ...], int], where: 
                          "smoothing and not as JPEG, one colour per object")
     colours, index = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], 1), index.reshape(picture.shape[:2])
     names = [tuple(c) for c in colours.tolist()]
-    davis = all(name in DAVIS_IDS for name in names)
+    davis = all(DAVIS_IDS.get(name, 255) < 64 for name in names)  # those above are shades of the others
     if not davis:
         _refuse_blends(index, colours, where)
     ground = _background(index, np.arange(len(codes)), colours, where)
@@ -168,7 +168,7 @@ def _refuse_blends(index: np.ndarray, colours: np.ndarray, where: object, used: 
     area = np.array([np.count_nonzero(index == i) for i in used])
     mixed = [n for n in range(len(used)) if contact[n].sum() and _between(n, colours, contact[n])]
     width = [2 * area[n] / contact[n].sum() for n in mixed]
-    if min(width, default=9) < 4 or sum(w < 12 for w in width) > 2:
+    if min(width, default=9) < 4 or sum(w < max(12, min(index.shape) / 12) for w in width) > 2:
         raise InputError(f"the mask {where} has smoothed (anti-aliased) edges: {len(mixed)} of its {len(used)} values are "
                          "mixtures of others; save it without smoothing and not as JPEG, one value per object")
 
