@@ -141,7 +141,8 @@ def test_cocos_categories_are_objects_where_there_are_no_tracks(tmp_path, source
 
 def test_cocos_polygons(tmp_path, source):
     content = listing("packed", (0,))
-    content["annotations"] = [{"image_id": 10, "category_id": 2, "segmentation": [np.ravel(SQUARE).tolist(), [60, 60, 80, 60, 80, 80]]}]
+    polygons = [np.ravel(SQUARE).tolist(), [60, 60, 80, 60, 80, 80]]
+    content["annotations"] = [{"image_id": 10, "category_id": 2, "segmentation": polygons}]
     ids = read_annotations(saved(tmp_path / "a.json", content), SIZE, {})[0].ids
     assert ids[30, 20] == 1 and ids[65, 78] == 1 and ids[79, 61] == 0 and abs(int(ids.sum()) - 900 - 200) < 110
 
