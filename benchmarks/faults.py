@@ -1,4 +1,4 @@
-"""The fault and fuzz suite: kills, interrupts, full disks, a long run, damaged files; a table of what survived.
+"""The fault and fuzz suite: users' files, kills, interrupts, full disks, a long run, damaged files; a table of what survived.
 
     python -m benchmarks.faults                  # all of it: a quarter to half an hour on two cores
     python -m benchmarks.faults --quick          # the part that the tests run, under a minute
@@ -34,9 +34,10 @@ from vosedu.files import datasets, whole
 from vosedu.files.images import read_image, read_mask, write_mask
 
 from .fuzz import PROCESSES, Tally, disks, fuzz
+from .own_files import own_files
 
 POSIX = os.name == "posix"
-PARTS = ("kills", "interrupts", "space", "fuzz", "long")
+PARTS = ("files", "kills", "interrupts", "space", "fuzz", "long")
 # `kill` leaves Python's bookkeeper of semaphores behind, which would say so at the end of each process
 os.environ["PYTHONWARNINGS"] = "ignore::UserWarning:multiprocessing.resource_tracker"
 ENGINE = ["--preset", "fast", "--samples", "4", "--update-every", "4", "--short-side", "0", "--device", "cpu",
@@ -375,7 +376,7 @@ def suite(args: argparse.Namespace, home: Path) -> list[Tally]:
     masks = [read_mask(p) for p in (whole["segment"][0] / "m").glob("*.png")]
     assert sum(set(np.unique(m)) == {0, 1, 2} for m in masks) > 20, "comparing empty masks would prove little"
     few = max(1, args.kills // 5)
-    jobs: list[tuple[str, Callable[[], Tally]]] = []
+    jobs: list[tuple[str, Callable[[], Tally]]] = [("files", lambda: own_files(home, lambda words: Command(words, home).end()))]
     for kind in kinds:
         jobs.append(("kills", lambda kind=kind: disturb(kind, home, whole[kind.name], args.kills, rng)))
     for kind in kinds[:2] if POSIX else ():  # train treats Ctrl-C as it does a kill

@@ -184,7 +184,7 @@ def fuzz_targets(home: Path) -> dict[str, tuple[str, bytes, Callable, Callable]]
 
     def begin(path: Path) -> None:
         planned = record.Run(**notes)
-        planned.begin(path.parent, clip).elsewhere(planned)
+        planned.taken_up(path.parent, clip).elsewhere(planned)
 
     def claim(path: Path) -> None:
         scoring.claim(path.parent, json.loads(settings))

@@ -10,12 +10,13 @@ import torch
 from helpers import save_frames
 from PIL import Image
 
+from vosedu.commands.outputs import recorded
 from vosedu.errors import InputError
 from vosedu.files.clip import Clip
 from vosedu.files.frames import FrameSource
 from vosedu.files.images import write_mask
 from vosedu.files.threads import BackgroundWriter
-from vosedu.pipeline import mask_files, recorded, segment_video, track
+from vosedu.pipeline import mask_files, segment_video, track
 
 SIZE = (40, 60)
 RED = (128, 0, 0)

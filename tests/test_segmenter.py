@@ -81,17 +81,22 @@ def test_late_object_overrules_and_keeps_the_others(quick_segmenter):
     assert_remembered(video)
 
 
-def test_objects_that_are_known_are_not_learned_again(quick_segmenter):
-    """A later mask that shows them too adds the new one alone: their D, ids and answers are as without it."""
+def test_objects_that_are_known_are_corrected_and_not_learned_again(quick_segmenter):
+    """A later mask that shows them too: they are where it says and nowhere else, and that is what is remembered of the frame; D
+    and ids are as without it, and only the new object is learned."""
     frames, labels = moving_shapes(4, ROOM, objects=2, absent={2: range(2)})
     videos = [quick_segmenter.start(frames[0], labels[0]) for _ in range(2)]
     late, known = np.where(labels[2] == 2, 2, 0), np.roll(labels[2] == 1, 9, 1)  # not where it is
-    for video, given in zip(videos, (late + known, late), strict=True):
+    given = np.maximum(late, known)
+    for video, labels_given in zip(videos, (given, late), strict=True):
         video.step(frames[1])
-        video.step(frames[2], given)
+        video.step(frames[2], labels_given)
         assert video.ids == [1, 2]
-    assert torch.equal(videos[0].labels, videos[1].labels) and (videos[0].labels == 1).any()
-    assert torch.equal(videos[0].step(frames[3]), videos[1].step(frames[3]))
+    shown, without = (video.labels.numpy() for video in videos)
+    assert np.array_equal(shown == 1, given == 1) and not np.array_equal(without == 1, given == 1)
+    assert np.array_equal(shown == 2, given == 2) and (given == 2).sum() > 100
+    remembered = [video.targets.state() for video in videos]
+    assert any(not torch.equal(part, remembered[1][name]) for name, part in remembered[0].items())
     assert torch.equal(videos[0].targets.model.taps, videos[1].targets.model.taps)
 
 

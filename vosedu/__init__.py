@@ -28,11 +28,16 @@ Example:
     labels = [video.step(frame) for frame in clip.frames[1:]]
 """
 
-from .config import BEST, FAST, PAPER, WHOLE, Config
-from .errors import InputError
-from .files.clip import Clip, load_clip
-from .pipeline import track
-from .segmenter import Segmenter, Video
+import importlib
 
 __version__ = "0.1.0"
+_HOMES = {"config": "BEST FAST PAPER WHOLE Config", "errors": "InputError", "files.clip": "Clip load_clip", "pipeline": "track",
+          "segmenter": "Segmenter Video"}
 __all__ = ["BEST", "FAST", "PAPER", "WHOLE", "Clip", "Config", "InputError", "Segmenter", "Video", "load_clip", "track"]
+
+
+def __getattr__(name: str) -> object:  # each is imported when it is asked for: `doctor` must run where a package is missing
+    home = next((home for home, names in _HOMES.items() if name in names.split()), None)
+    if home is None:
+        raise AttributeError(f"vosedu has no {name}")
+    return getattr(importlib.import_module(f".{home}", __name__), name)

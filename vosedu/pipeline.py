@@ -1,8 +1,7 @@
 """From a video to masks on disk: the one loop over frames."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -11,7 +10,7 @@ import numpy as np
 from .device import out_of_memory
 from .errors import InputError
 from .files.films import OverlayWriter
-from .files.images import overlay, read_mask, write_mask
+from .files.images import overlay, write_mask
 from .files.threads import BackgroundWriter, prefetch
 from .protocols import Engine, State
 
@@ -75,13 +74,6 @@ def track(
             yield Tracked(index, name, frame, labels, state)
 
 
-def recorded(source: Frames, folder: Path, count: int) -> Iterator[Tracked]:
-    """The first `count` frames with the masks that lie in `folder`."""
-    with closing(prefetch(islice(source.whole(), count))) as frames:
-        for index, (name, frame) in enumerate(frames):
-            yield Tracked(index, name, frame, read_mask(folder / f"{name}.png"), None)
-
-
 def mask_files(folder: Path, source: Frames, count: int) -> list[Path]:
     """Where the masks of the first `count` frames are written."""
     return [folder / f"{name}.png" for name in source.names(count)]
@@ -96,6 +88,7 @@ def segment_video(
     drawing: OverlayWriter | None = None,
     seed: int = 0,
     state: State | None = None,
+    standing: Collection[Path] = (),
 ) -> Iterator[Tracked]:
     """`track`, with a mask per frame written into `folder` while computing goes on.
 
@@ -104,9 +97,11 @@ def segment_video(
         folder: of the masks, `<frame name>.png`.
         writer: does the writing.
         drawing: takes the overlay of every frame.
+        standing: masks that are there as they were given, and are not written again.
     """
     for shown in track(engine, source, masks, seed, state):
-        writer.submit(write_mask, folder / f"{shown.name}.png", shown.labels)
+        if (path := folder / f"{shown.name}.png") not in standing:
+            writer.submit(write_mask, path, shown.labels)
         if drawing:
             writer.submit(drawing.add, overlay(shown.frame, shown.labels))
         yield shown

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from .aggregation import answer, laid_over
 from .augmentation import first_frame_samples
+from .beyond.corrections import corrected
 from .beyond.window import Windows
 from .config import BEST, Config
 from .cuda_graphs import Replayed
@@ -308,7 +309,7 @@ class Video:
         Args:
             frame: the next frame, uint8 RGB (H, W, 3).
             new_labels: (H, W), given where objects enter: their ids are learned from this frame and overrule the
-                prediction there.
+                prediction there. Objects that are known already are corrected: they are where it shows them, and nowhere else.
 
         Returns:
             uint8 (H, W) object ids, 0 the background, on the segmenter's device.
@@ -331,6 +332,7 @@ class Video:
         self.probabilities, small, self.labels = answer(logits, self.ids, self.size, self.config.aggregation)
         watch.lap("aggregation")
         if new_labels is not None:
+            small, self.labels = (corrected(x, new_labels, self.ids) for x in (small, self.labels))
             small = laid_over(small, to_size(self.add(frame, new_labels), tuple(small.shape)))
             watch.begin()
         if self.config.cg_update > 0:

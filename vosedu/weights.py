@@ -15,10 +15,10 @@ from torchvision.models import get_model_weights
 
 from .errors import InputError
 from .features import Backbone, architecture, build_backbone
-from .files.bundled import DATA
+from .files.bundled import bundled
 from .refinement import Refinement
 
-BUNDLED = DATA / "weights" / "compact.safetensors"
+BUNDLED = bundled("data/weights") / "compact.safetensors"
 BUNDLED_BASE = BUNDLED.with_name("compact-base.safetensors")
 """Table 1's Base net on the features of `BUNDLED`."""
 State = dict[str, Tensor]

@@ -87,3 +87,12 @@ def test_videos_without_a_frame_to_score_are_refused(davis, capsys):
             (davis / "JPEGImages" / "480p" / name / f"{t:05d}.png").unlink()
     assert evaluate(davis, "--results", davis / "Annotations" / "480p", "--quiet") == 2
     assert "a video needs three frames or more" in capsys.readouterr().err
+
+
+def test_figures_do_not_replace_another_file(davis, capsys):
+    (davis / "mine.json").write_text('{"images": []}')
+    words = ["evaluate", "davis2017", "--root", str(davis), "--results", str(davis / "Annotations" / "480p"), "--quiet"]
+    assert main([*words, "--json", str(davis / "mine.json")]) == 2
+    assert "holds no scores" in capsys.readouterr().err and (davis / "mine.json").read_text() == '{"images": []}'
+    for _ in range(2):
+        assert main([*words, "--json", str(davis / "scores.json")]) == 0

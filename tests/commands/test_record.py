@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, fields, replace
 
 import numpy as np
 import pytest
 from helpers import save_frames
+from PIL import Image
 
 from vosedu.commands.record import NAME, Run
 from vosedu.errors import InputError
@@ -47,7 +49,8 @@ def test_what_is_written_is_read(tmp_path, run):
 @pytest.mark.parametrize("field", [f.name for f in fields(Run)])
 def test_a_field_that_is_missing_or_of_another_kind_is_named(tmp_path, field):
     path = tmp_path / NAME
-    for changed in ({k: v for k, v in asdict(DONE).items() if k != field}, {**asdict(DONE), field: None}):
+    absent = {k: v for k, v in asdict(DONE).items() if k != field}
+    for changed in ([absent] if field != "made" else []) + [{**asdict(DONE), field: None}]:  # earlier runs have no `made`
         path.write_text(json.dumps(changed))
         with pytest.raises(InputError, match=f"no usable '{field}', so `segment` did not write it") as caught:
             Run.read(path)
@@ -96,7 +99,10 @@ def test_a_run_is_complete_with_its_end_and_all_of_its_masks(source, out):
 
 def test_an_empty_folder_is_taken_and_leftovers_are_removed(tmp_path, source):
     (tmp_path / ".vosedu-00003-abcdefgh.png").write_bytes(b"half")
-    assert RUN.begin(tmp_path, source) == RUN == Run.read(tmp_path / NAME)
+    begun = RUN.taken_up(tmp_path, source)
+    assert begun == RUN and not (tmp_path / NAME).exists()
+    begun.begin(tmp_path)
+    assert Run.read(tmp_path / NAME) == RUN
     assert not list(tmp_path.glob(".vosedu-*"))
 
 
@@ -104,12 +110,16 @@ def test_a_folder_of_the_same_run_is_taken_up(out, source):
     """Where it was finished with all masks, its checkpoint goes; where a mask is gone, it is not finished any more."""
     replace(DONE, machine="arm").write(out / NAME)
     (out / "checkpoint.safetensors").write_bytes(b"state")
-    assert RUN.begin(out, source) == replace(DONE, machine="arm") and not (out / "checkpoint.safetensors").exists()
+    taken = RUN.taken_up(out, source)
+    taken.begin(out)
+    assert taken == replace(DONE, machine="arm") and not (out / "checkpoint.safetensors").exists()
     (out / "00001.png").unlink()
     (out / "checkpoint.safetensors").write_bytes(b"state")
-    assert RUN.begin(out, source) == replace(DONE, machine="arm", finished=False) == Run.read(out / NAME)
-    assert (out / "checkpoint.safetensors").exists()
-    assert RUN.begin(out, source) == Run.read(out / NAME)
+    taken = RUN.taken_up(out, source)
+    assert taken == replace(DONE, machine="arm", finished=False) != Run.read(out / NAME)
+    taken.begin(out)
+    assert taken == Run.read(out / NAME) and (out / "checkpoint.safetensors").exists()
+    assert RUN.taken_up(out, source) == taken
 
 
 @pytest.mark.parametrize(("before", "words"), [
@@ -120,8 +130,49 @@ def test_a_folder_of_the_same_run_is_taken_up(out, source):
 def test_a_folder_of_another_run_is_refused_and_left(out, source, before, words):
     before.write(out / NAME)
     with pytest.raises(InputError, match=f"{words}: choose another --out"):
-        RUN.begin(out, source)
+        RUN.taken_up(out, source)
     assert Run.read(out / NAME) == before and len(list(out.glob("*.png"))) == 3
+
+
+def test_a_folder_in_which_something_has_the_name_of_a_mask_is_refused(source, out):
+    """Whatever its case, for not all systems tell such names apart; a given mask may lie there, and other files may."""
+    (out / "00000.png").rename(out / "notes.png")
+    (out / "00001.png").unlink()
+    (out / "00002.png").rename(out / "00002.PNG")
+    with pytest.raises(InputError, match=r"holds 00002\.PNG, which no run of vosedu made"):
+        RUN.taken_up(out, source)
+    assert RUN.taken_up(out, source, standing={out / "00002.PNG"}) == RUN
+    (out / "00002.PNG").rename(out / "12345.png")
+    assert RUN.taken_up(out, source) == RUN
+    source.is_video = True  # any number may be a frame
+    with pytest.raises(InputError, match=r"holds 12345\.png"):
+        RUN.taken_up(out, source)
+
+
+def test_masks_that_were_changed_after_the_end_are_not_made_anew(source, out):
+    DONE.write(out / NAME)
+    (out / "00001.png").unlink()
+    assert not RUN.taken_up(out, source).finished
+    ended = (out / NAME).stat().st_mtime
+    os.utime(out / "00002.png", (ended + 60, ended + 60))
+    with pytest.raises(InputError, match=r"00002\.png was changed after its run had ended"):
+        RUN.taken_up(out, source)
+    assert not RUN.taken_up(out, source, standing={out / "00002.png"}).finished
+
+
+def test_what_is_made_beside_the_masks_is_noted(tmp_path):
+    (tmp_path / "film").write_bytes(b"abc")
+    now = replace(RUN, made=["00"]).making(tmp_path, tmp_path / "film")
+    assert now.made == sorted(["00", hashlib.sha256(b"abc").hexdigest()]) and Run.read(tmp_path / NAME) == now
+
+
+def test_a_mask_that_was_given_counts_as_if_it_had_been_written(source, out):
+    """Object 1 as 255 in grey: the digest is that of a run that wrote all masks itself."""
+    right = RUN.end(out, source, 2, 3, 4.5, {})
+    ids = np.asarray(Image.open(out / "00000.png"))
+    Image.fromarray(ids * 255).save(out / "00000.png")
+    given = RUN.end(out, source, 2, 3, 4.5, {}, standing={out / "00000.png"})
+    assert given == right != RUN.end(out, source, 2, 3, 4.5, {})
 
 
 def test_at_its_end_a_run_says_what_it_made(out, source):

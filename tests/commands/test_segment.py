@@ -366,7 +366,7 @@ def recorded_run(short_clip, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(("flags", "words"), [
-    (["clip"], "leave INPUT away"), (["--masks", "first.png"], "leave --masks away"), (["--seed", "3"], "leave --seed away"),
+    (["--seed", "3"], "leave --seed away"), (["--colours"], "leave --colours away"),
     (["--preset", "fast"], "leave --preset away"), (["--learning-rate", "0.1"], "leave --learning-rate away"),
 ])
 def test_what_from_would_ignore_is_refused(recorded_run, capsys, flags, words):

@@ -209,6 +209,14 @@ def test_results_of_other_settings_are_not_mixed(tmp_path):
         claim(tmp_path, {"seed": 1, "preset": "best"})
 
 
+def test_a_folder_of_something_else_is_not_claimed(tmp_path):
+    """Such as the annotations, which masks of the same names would replace."""
+    (tmp_path / "bear").mkdir()
+    with pytest.raises(InputError, match="holds bear, which no run of vosedu made"):
+        claim(tmp_path, {"seed": 1})
+    assert [p.name for p in tmp_path.iterdir()] == ["bear"]
+
+
 def test_the_table_has_every_figure_under_its_name():
     result = {
         "J": {"mean": 0.111, "recall": 0.222, "decay": 0.333}, "F": {"mean": 0.444, "recall": 0.555, "decay": 0.666},

@@ -82,37 +82,6 @@ def test_32_rows_are_enough(tmp_path):
     assert FrameSource(save_frames(tmp_path, [moving_shapes(1)[0][0][:32]])).size == (32, 128)
 
 
-class Says:
-    """A container that says what it is told to say."""
-
-    def __init__(self, fps, count):
-        self.said = {cv2.CAP_PROP_FPS: fps, cv2.CAP_PROP_FRAME_COUNT: count}
-
-    def isOpened(self):
-        return True
-
-    def get(self, what):
-        return self.said[what]
-
-    def read(self):
-        return True, np.zeros((40, 60, 3), np.uint8)
-
-    def release(self):
-        pass
-
-
-@pytest.mark.parametrize(("fps", "count", "expected"), [
-    (25.0, 100, (25.0, 100)), (0.0, 0, (24.0, None)), (-1.0, -5, (24.0, None)), (1000.0, 1, (1000.0, 1)),
-    (1000.5, 10**9 - 1, (24.0, 10**9 - 1)), (float("nan"), 10**9, (24.0, None)),
-])
-def test_what_a_container_says_is_believed_where_it_can_be(tmp_path, monkeypatch, fps, count, expected):
-    """Frames per second above 0 and up to 1000, counts from 1 and below a thousand million."""
-    (tmp_path / "v.mp4").write_bytes(b"any")
-    monkeypatch.setattr(cv2, "VideoCapture", lambda _path: Says(fps, count))
-    source = FrameSource(tmp_path / "v.mp4")
-    assert (source.fps, source.count) == expected and source.size == (40, 60)
-
-
 def test_names_are_those_of_the_files_and_numbers_in_a_film(film, tmp_path):
     path, frames = film
     assert FrameSource(path).names(3) == ["00000", "00001", "00002"]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-PARTS = ("segment, SIGKILL", "evaluate, SIGKILL", "train, SIGKILL", "damaged files", "200 frames, memory")
+PARTS = ("files of the user's", "segment, SIGKILL", "evaluate, SIGKILL", "train, SIGKILL", "damaged files",
+         "200 frames, memory")
 POSIX_PARTS = ("segment, Ctrl-C", "evaluate, Ctrl-C", "segment, no space", "evaluate, no space", "train, no space")
 
 

@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import sys
+from pathlib import Path
 
 from ..errors import InputError, file_error
 
@@ -17,6 +18,7 @@ COMMANDS = {
     "download": "fetch a data set",
     "doctor": "check this machine",
     "grade": "check students' exercises",
+    "notebooks": "copy the notebooks to a folder of yours",
     "settings": "list every setting and preset",
 }
 """Module -> what it does, in one line."""
@@ -37,14 +39,31 @@ def build_parser(chosen: str = "") -> argparse.ArgumentParser:
     return parser
 
 
+def _at_home(value: object) -> object:
+    """A path with ~ as the user's own folder, which a shell leaves alone in --out=~/masks; other values as they are."""
+    if isinstance(value, list):
+        return [_at_home(one) for one in value]
+    return value.expanduser() if isinstance(value, Path) else value
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 where it went well, 2 with one line on stderr where the input cannot be used."""
     argv = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):  # redirected on Windows they take its own code page, which lacks most letters
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         args = build_parser(argv[0] if argv else "").parse_args(argv)
+        for name, value in vars(args).items():
+            setattr(args, name, _at_home(value))
         return args.run(args)
     except InputError as error:
         print(f"vosedu: {error}", file=sys.stderr)
+        return 2
+    except ImportError as error:
+        reason = " ".join(str(error).split())[:160]
+        print(f"vosedu: a package that this needs cannot be imported ({reason}): `python -m vosedu doctor` says what to do",
+              file=sys.stderr)
         return 2
     except OSError as error:
         print(f"vosedu: {file_error(error)}", file=sys.stderr)

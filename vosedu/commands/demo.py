@@ -7,6 +7,7 @@ from ..evaluation.metrics import report
 from ..evaluation.scoring import score_results, table
 from ..files import datasets
 from .flags import Settings
+from .outputs import Extras
 from .segment import Job
 
 
@@ -23,7 +24,8 @@ def run(args: argparse.Namespace) -> int:
     sequence, out = datasets.scene(args.scene), args.out
     first = sequence.masks / f"{sequence.frame_names[0]}.png"
     film, sheet = out / f"{sequence.name}.mp4", out / f"{sequence.name}.png"
-    Job(sequence.frames, first, out / sequence.name, Settings(short_side=args.short_side), film, sheet).run()
+    Job(sequence.frames, first, out / sequence.name, Settings(short_side=args.short_side),
+        Extras(overlay=film, sheet=sheet)).run()
     scorer = score_results(sequence, out / sequence.name)
     print(table({**report({sequence.name: scorer}, {sequence.name: len(sequence.frame_names)}), "fps": None}))
     print(f"look at {sheet} and {film}")

@@ -1,11 +1,13 @@
 """run.json: what decides the masks of one `segment`, where they were made, and how it ended."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from ..errors import InputError
 from ..files.frames import FrameSource
+from ..files.images import mask_png, read_mask
 from ..files.whole import digest, read_json, sweep, write_json
 from ..pipeline import mask_files
 
@@ -26,6 +28,7 @@ class Run:
         finished: whether it came to its end; the rest is known only then.
         frames, objects: how many.
         seconds, stages: of all processes that worked on it, in all and by stage.
+        made: SHA-256 of the films, sheets and lists that it made beside its masks: only these may be replaced.
     """
 
     input: str
@@ -40,6 +43,7 @@ class Run:
     objects: int = 0
     seconds: float = 0.0
     stages: dict = field(default_factory=dict)
+    made: list = field(default_factory=list)
 
     @classmethod
     def read(cls, path: Path) -> "Run":
@@ -48,7 +52,7 @@ class Run:
         Raises:
             InputError: missing, or not what `write` wrote.
         """
-        notes = read_json(path)
+        notes = {"made": [], **read_json(path)}
         for f in fields(cls):
             if type(notes.get(f.name)) is not f.type:
                 raise InputError(f"{path} has no usable '{f.name}', so `segment` did not write it: choose another --out or "
@@ -84,27 +88,27 @@ class Run:
 
     def complete(self, out: Path, source: FrameSource) -> bool:
         """Whether it came to its end and all of its masks are still in `out`."""
-        if not self.finished or self.frames < 1 or (not source.is_video and self.frames > len(source.files)):
+        if not self.finished or self.frames < 1 or (not source.is_video and self.frames > source.count):
             return False
         return all(path.is_file() for path in mask_files(out, source, self.frames))
 
-    def begin(self, out: Path, source: FrameSource) -> "Run":
-        """Write run.json into a folder of masks, or take up the one that is there; leftovers of killed runs are removed.
+    def taken_up(self, out: Path, source: FrameSource, standing: Collection[Path] = ()) -> "Run":
+        """The run whose masks lie in a folder already, or this one; nothing is written yet.
 
         Args:
-            out: the folder.
+            out: the folder, which may not be there.
             source: of the frames.
+            standing: masks in `out` that are given to this run, and stay as they are.
 
         Returns:
             what run.json holds; `finished` says whether that run came to its end, with all masks still there.
 
         Raises:
-            InputError: the folder belongs to a run that would have other masks.
+            InputError: the folder belongs to a run that would have other masks, or holds what no run made.
         """
-        sweep(out)
         path = out / NAME
         if not path.is_file():
-            self.write(path)
+            refuse_strangers(out, source, standing)
             return self
         before = Run.read(path)
         had, has = before.identity(), self.identity()
@@ -112,17 +116,61 @@ class Run:
             if had.get(name) != has.get(name):
                 raise InputError(f"{out} holds masks of a run with {name} {had.get(name)}, and this run has {has.get(name)}: "
                                  "choose another --out, or delete that folder")
-        if before.complete(out, source):
-            (out / STATE).unlink(missing_ok=True)  # killed before it could do this itself
-        elif before.finished:
+        if before.finished and not before.complete(out, source):
+            refuse_changed(out, source, before.frames, standing)
             before = replace(before, finished=False)
-            before.write(path)
         return before
 
-    def end(self, out: Path, source: FrameSource, objects: int, frames: int, seconds: float,
-            stages: Mapping[str, float]) -> "Run":
-        """The run as it ended; written into `out`."""
-        sha256 = {**self.sha256, "output": digest(mask_files(out, source, frames))}
+    def begin(self, out: Path) -> None:
+        """Write run.json into a folder of masks; leftovers of killed runs are removed."""
+        sweep(out)
+        if self.finished:
+            (out / STATE).unlink(missing_ok=True)  # killed before it could do this itself
+        if not (out / NAME).is_file() or Run.read(out / NAME) != self:
+            self.write(out / NAME)
+
+    def making(self, out: Path, file: Path) -> "Run":
+        """The run with a finished file, which is about to take its place, among what it made; written into `out`."""
+        now = replace(self, made=sorted({*self.made, digest([file])}))
+        now.write(out / NAME)
+        return now
+
+    def end(self, out: Path, source: FrameSource, objects: int, frames: int, seconds: float, stages: Mapping[str, float],
+            standing: Collection[Path] = ()) -> "Run":
+        """The run as it ended; written into `out`. Masks that were given count as if they had been written."""
+        instead = {path: mask_png(read_mask(path)) for path in standing}
+        sha256 = {**self.sha256, "output": digest(mask_files(out, source, frames), instead)}
         done = replace(self, sha256=sha256, finished=True, frames=frames, objects=objects, seconds=seconds, stages=dict(stages))
         done.write(out / NAME)
         return done
+
+
+def refuse_strangers(out: Path, source: FrameSource, standing: Collection[Path] = ()) -> None:
+    """Refuse a folder without run.json in which something has the name of a mask that is to be written, or of a checkpoint.
+
+    Raises:
+        InputError: naming the first such file.
+    """
+    if not out.is_dir():
+        return
+    count = 0 if source.is_video else source.count
+    wanted = {path.name.casefold() for path in mask_files(out, source, count)} | {STATE.casefold(), NAME.casefold()}
+    film = re.compile(r"\d{5,}\.png")
+    for path in sorted(out.iterdir()):
+        name = path.name.casefold()
+        if path not in standing and (name in wanted or (source.is_video and film.fullmatch(name))):
+            raise InputError(f"{out} holds {path.name}, which no run of vosedu made, and which would be replaced: choose "
+                             "another --out, or move these files away")
+
+
+def refuse_changed(out: Path, source: FrameSource, frames: int, standing: Collection[Path] = ()) -> None:
+    """Refuse a folder whose run is to be made anew, for a mask is missing, where others were changed after its end.
+
+    Raises:
+        InputError: naming the first such file.
+    """
+    ended = (out / NAME).stat().st_mtime
+    for path in mask_files(out, source, frames):
+        if path not in standing and path.is_file() and path.stat().st_mtime > ended + 2:
+            raise InputError(f"{path} was changed after its run had ended; another mask is missing, so all would be made "
+                             "anew: move what you changed away, or choose another --out")

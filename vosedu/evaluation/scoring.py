@@ -102,7 +102,8 @@ def claim(out: Path, settings: dict) -> None:
     """Put settings.json into a folder of results.
 
     Raises:
-        InputError: it is there and differs: results of different settings are not mixed.
+        InputError: it is there and differs: results of different settings are not mixed; or it is not there, and the folder
+            holds folders that no run made, such as the annotations.
     """
     path = out / "settings.json"
     if path.is_file():
@@ -112,6 +113,9 @@ def claim(out: Path, settings: dict) -> None:
             k = differing[0]
             raise InputError(f"{out} holds results with {k} {before.get(k)}, and this run has {settings[k]}: "
                              "choose another --out or the same settings")
+    elif there := [p for p in out.iterdir() if p.is_dir() and not p.name.startswith(".")]:
+        raise InputError(f"{out} holds {min(there).name}, which no run of vosedu made, and which might be replaced: choose "
+                         "another --out")
     else:
         write_json(path, settings)
 

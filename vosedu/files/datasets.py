@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from .bundled import DATA
+from .bundled import bundled
 from .images import image_files, natural_key, read_mask
 from .layouts import Davis2016, Davis2017, Layout, PlainFolder, YouTubeVOS
 
-SCENES = DATA / "scenes"
+SCENES = bundled("data/scenes")
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,8 @@ def scene_notes() -> dict[str, dict]:
     """
     path = SCENES / "scenes.json"
     if not path.is_file():
-        raise InputError(f"the bundled scenes are missing at {SCENES}: restore data/scenes from the repository")
+        raise InputError(f"the bundled scenes are missing at {SCENES}: install vosedu anew, or restore data/scenes from the "
+                         "repository")
     return json.loads(path.read_text(encoding="utf-8"))["scenes"]
 
 

@@ -6,17 +6,22 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..errors import InputError, file_error
 
 
 @contextlib.contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, claim: Callable[[Path], None] | None = None) -> Iterator[Path]:
     """A temporary file beside `path`: where the block ends well it becomes `path`, readable by all; else it is removed.
 
     Where the process is killed, the temporary file stays, with a name that begins with `.vosedu-`; `sweep` removes it.
+
+    Args:
+        path: of the file.
+        claim: called with the finished temporary file before that takes its place; it may note down what is made.
     """
     handle, name = tempfile.mkstemp(prefix=f".vosedu-{path.stem[:40]}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
@@ -25,7 +30,10 @@ def atomic(path: Path) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
+        with contextlib.suppress(OSError):
+            temporary.chmod(0o644)  # FAT, exFAT and many network shares have no modes
+        if claim:
+            claim(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -79,21 +87,67 @@ def make_folder(path: Path) -> Path:
         raise InputError(f"cannot write to {path} ({error.strerror}): choose another folder with --out") from None
 
 
-def digest(files: Iterable[Path]) -> str:
+def place(path: Path) -> str:
+    """Where a path leads, its links followed, so written that names which some systems do not tell apart are equal."""
+    return _folded(os.path.realpath(path))
+
+
+def places(paths: Iterable[Path]) -> set[str]:
+    """`place` of each."""
+    return {place(path) for path in paths}
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def occupant(path: Path) -> Path | None:
+    """What is at a path, a dead link included, or beside it under a name that only some systems tell apart from it."""
+    if os.path.lexists(path):
+        return path
+    try:
+        return next((p for p in path.parent.iterdir() if _folded(p.name) == _folded(path.name)), None)
+    except OSError:
+        return None  # the folder is yet to be made
+
+
+def refuse_to_replace(flag: str, path: Path, made: Collection[str] = ()) -> None:
+    """Refuse to write where something is that we did not make.
+
+    Args:
+        flag: that names the path, for the message.
+        path: of a file that is to be written.
+        made: SHA-256 of files that may be replaced.
+
+    Raises:
+        InputError: something else is there.
+    """
+    there = occupant(path)
+    if there and not (there.is_file() and not there.is_symlink() and made and digest([there]) in made):
+        raise InputError(f"{flag} {path}: {there} is there already, and this run did not make it: move it away, or give {flag} "
+                         "another name")
+
+
+def digest(files: Iterable[Path], standing: Mapping[Path, bytes] | None = None) -> str:
     """SHA-256 of a file; of several, of the lines that `sha256sum` would print for them (digest, two spaces, name).
+
+    Args:
+        files: in their order.
+        standing: what counts in place of the content of some of them.
 
     Raises:
         InputError: one cannot be read.
     """
     found = []
     for path in files:
-        whole = hashlib.sha256()
-        try:
-            with open(path, "rb") as file:
-                while block := file.read(1 << 20):
-                    whole.update(block)
-        except OSError as error:
-            raise file_error(error) from None
+        whole = hashlib.sha256((standing or {}).get(path, b""))
+        if not standing or path not in standing:
+            try:
+                with open(path, "rb") as file:
+                    while block := file.read(1 << 20):
+                        whole.update(block)
+            except OSError as error:
+                raise file_error(error) from None
         found.append((whole.hexdigest(), path.name))
     if len(found) == 1:
         return found[0][0]
