@@ -1,0 +1,165 @@
+// Algorithm 1: the state of one video, advanced frame by frame (Section 3.4). The names are those of vosedu/segmenter.py.
+//
+// Whatever takes long calls `report` often and waits for it: that draws progress, and may throw to stop the work.
+
+import { aggregate, bilinear, labels_at } from "./aggregation.js";
+import { first_frame_samples } from "./augmentation.js";
+import { ids_in, mask_of, resized, to_size, working_size } from "./images.js";
+import { weighted_normal_form } from "./loss.js";
+import { initial_gamma } from "./memory.js";
+import { Samples } from "./products.js";
+import { OnlineTarget, initial_weights, learn } from "./target_model.js";
+
+const nothing = async () => {};
+
+/** The first-frame samples of one object: M_0 of Section 3.1, with their features. */
+export class FirstFrame {
+  /** F on `config.samples` augmented copies of a picture, which has the working size. */
+  static async made(networks, products, picture, mask, config, seed, report) {
+    const labels = [], count = config.samples;
+    let features;
+    for (const { image, label } of first_frame_samples(picture, mask, count, seed)) {
+      const maps = await networks.maps(image);
+      const { data, size } = maps.target;
+      features ??= new Samples(products, count, data.length / (size[0] * size[1]), size);
+      features.set(labels.length, data);
+      networks.release(maps);
+      labels.push(label);
+      try {
+        await report({ stage: "samples", done: labels.length, total: count, image, label });
+      } catch (stop) {
+        features.free();
+        throw stop;
+      }
+    }
+    return new FirstFrame(features, labels, [picture.height, picture.width]);
+  }
+
+  constructor(features, labels, size) {
+    Object.assign(this, { features, labels, size });
+  }
+
+  /** The samples' losses as quadratics of their score maps, the first `count`. */
+  normal(config, count) {
+    return this.labels.slice(0, count).map((label) => weighted_normal_form(label, this.size, this.features.size, config));
+  }
+
+  free() {
+    this.features.free();
+  }
+}
+
+/** The state of one video: D and M of each object, and what the last frame gave. */
+export class Video {
+  /**
+   *  @param {Networks} networks F and R
+   *  @param {Products} products
+   *  @param {object} config all numbers, as in vosedu/config.py
+   *  @param {number[]} size [H, W] of the frames
+   *  @param {{short_side: number, refine: boolean, seed: number}} options
+   */
+  constructor(networks, products, config, size, { short_side = 0, refine = true, seed = 0 } = {}) {
+    Object.assign(this, { networks, products, config, size, refine, seed });
+    this.working_size = working_size(size, short_side);
+    this.first = new Map(); // id -> FirstFrame
+    this.targets = new Map(); // id -> OnlineTarget, in the order in which objects came
+    this.frame_index = 0;
+  }
+
+  get ids() {
+    return [...this.targets.keys()];
+  }
+
+  /** Learn the objects of `labels` (H W) that are not known yet, from this frame (Section 3.1). */
+  async add(frame, labels, report = nothing) {
+    const picture = resized(frame, this.working_size);
+    for (const id of ids_in(labels)) {
+      if (this.targets.has(id)) continue;
+      const mask = to_size(mask_of(labels, id), this.size, this.working_size);
+      if (!mask.some((value) => value)) continue; // nothing is left of it at the working size
+      const told = (news) => report({ ...news, id });
+      const first = await FirstFrame.made(this.networks, this.products, picture, mask, this.config, this.seed * 256 + id, told);
+      this.first.set(id, first);
+      await this.learn(id, told);
+    }
+  }
+
+  /** Learn one object's D anew from its first-frame samples, with the numbers of `config`. */
+  async learn(id, report = nothing) {
+    const { config, first: all, products } = this, first = all.get(id);
+    const count = Math.min(config.samples, first.labels.length);
+    const normal = first.normal(config, count), { features } = first;
+    const start = initial_weights(features.channels, config.channels, this.seed * 256 + id);
+    const learning = learn(features, normal, initial_gamma(count, config.first_weight), config, start);
+    let turn = learning.next(), done = 0;
+    for (; !turn.done; turn = learning.next()) {
+      const { taps, residual, step, iteration, total } = turn.value;
+      const scores = products.apply_filter(taps, features, 1);
+      await report({ stage: "learning", done: ++done, total, step, iteration, residual, scores, size: features.size });
+    }
+    this.targets.get(id)?.free();
+    this.targets.set(id, new OnlineTarget(config, turn.value, features, normal));
+  }
+
+  /** One turn of Algorithm 1's loop: the next frame, a picture of the video's size.
+   *  @returns {{labels: Uint8Array, scores: Float32Array[], score_size: number[]}} ids (H W), one score map per object */
+  async step(frame) {
+    this.frame_index += 1;
+    const { maps, scores } = await this.scored(frame);
+    const logits = this.refine && this.networks.r ? await this.networks.logits(maps, scores) : this.readout(maps, scores);
+    this.networks.release(maps);
+    const probabilities = aggregate(logits, this.config.aggregation);
+    const small = labels_at(probabilities, this.ids, this.working_size, this.working_size);
+    const labels = labels_at(probabilities, this.ids, this.working_size, this.size);
+    if (this.config.cg_update > 0) {
+      this.remember(small);
+      if (this.frame_index % this.config.update_every === 0) this.update();
+    }
+    return { labels, scores, score_size: maps.target.size };
+  }
+
+  /** F and D on a frame. */
+  async scored(frame) {
+    const maps = await this.networks.maps(resized(frame, this.working_size));
+    const { data, size } = maps.target, features = new Samples(this.products, 1, data.length / (size[0] * size[1]), size);
+    features.set(0, data);
+    const scores = [...this.targets.values()].map((target) => target.scores(features));
+    features.free();
+    return { maps, scores };
+  }
+
+  /** The D-only readout (Section 4.1): logits from score maps alone. */
+  readout(maps, scores) {
+    const [scale, offset] = this.networks.facts.readout;
+    return scores.map((map) => bilinear(map, maps.target.size, this.working_size).map((s) => scale * s + offset));
+  }
+
+  /** Extend every object's M by the frame that was scored last, whose answer is `small` (h w). */
+  remember(small) {
+    for (const [id, target] of this.targets) target.remember(mask_of(small, id), this.working_size, this.frame_index);
+  }
+
+  update() {
+    for (const target of this.targets.values()) target.update();
+  }
+
+  /** A frame that the user has corrected: what was remembered from there on is forgotten, the answer is taken as it is, D is
+   *  updated at once, and objects that are new are learned.
+   *  @param {number} index of the frame, counted from the first one
+   *  @param {Uint8Array} labels (H W) */
+  async correct(frame, index, labels, report = nothing) {
+    this.frame_index = index;
+    for (const target of this.targets.values()) target.memory.forget(index);
+    const { maps } = await this.scored(frame);
+    this.networks.release(maps);
+    this.remember(to_size(labels, this.size, this.working_size));
+    this.update();
+    await this.add(frame, labels, report);
+  }
+
+  free() {
+    for (const part of [...this.first.values(), ...this.targets.values()]) part.free();
+    this.first.clear();
+    this.targets.clear();
+  }
+}
