@@ -2,6 +2,7 @@
 
 import builtins
 import json
+from dataclasses import asdict
 
 import numpy as np
 import onnxruntime
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from vosedu import Segmenter
+from vosedu import WHOLE, Segmenter
 from vosedu.commands import main
 from vosedu.errors import InputError
 from vosedu.web import export
@@ -51,6 +52,7 @@ def test_the_files_are_small_and_say_what_they_are(folder):
     assert sorted(p.name for p in folder.iterdir()) == ["F.onnx", "R.onnx", "networks.json"]
     assert sum(p.stat().st_size for p in folder.iterdir()) < 11e6, "a page has to load them"
     facts = json.loads((folder / "networks.json").read_text())
+    assert facts["presets"]["whole"] == asdict(WHOLE) and facts["settings"]["target_share"]["high"] == 0.999
     assert facts["channels"] == [64, 64, 128, 256, 256] and facts["refinement"] and facts["precision"] == "float16"
 
 

@@ -6,6 +6,7 @@ import io
 import logging
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict, fields
 from types import ModuleType
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..config import PRESETS, Config
 from ..errors import InputError
 from ..features import STRIDES, TARGET_DEPTH, Backbone, fold_batchnorm
 from ..refinement import Refinement
@@ -176,6 +178,9 @@ def compared(name: str, content: bytes, wanted: Sequence[tuple[dict, dict]], tol
 
 
 def described(backbone: Backbone, readout: tuple[float, float], short_side: int) -> dict:
-    """What must be known beside the two files: the facts that the page reads."""
-    return {"backbone": backbone.name, "channels": list(backbone.channels), "strides": list(STRIDES),
-            "target_depth": TARGET_DEPTH, "readout": list(readout), "short_side": short_side}
+    """What must be known beside the two files: the facts that the page reads, every setting with its range among them."""
+    settings = {f.name: {key: f.metadata.get(key) for key in ("low", "high", "choices", "help", "source")}
+                for f in fields(Config)}
+    presets = {name: asdict(preset) for name, preset in PRESETS.items()}
+    return {"settings": settings, "presets": presets, "backbone": backbone.name, "channels": list(backbone.channels),
+            "strides": list(STRIDES), "target_depth": TARGET_DEPTH, "readout": list(readout), "short_side": short_side}

@@ -133,10 +133,10 @@ def image_vectors():
         image, label = paste(pieces, warp, blur)
         pasted.append(dict(warp=warp.ravel().tolist(), blur=blur, image=image, label=label))
     labels = shapes((50, 70), 3)
+    given = ((480, 854), 240), ((100, 400), 240), ((1080, 1920), 0), ((40, 50), 360), ((854, 480), 360)
     return dict(frame=frame, resized=[dict(size=s, image=resized(frame, s)) for s in sizes], palette=DAVIS_PALETTE[:40],
                 labels=labels, to_size=[dict(size=s, labels=to_size(labels, s)) for s in ((25, 35), (33, 90))],
-                working=[dict(size=s, short_side=r, to=working_size(s, r))
-                         for s, r in (((480, 854), 240), ((100, 400), 240), ((1080, 1920), 0), ((40, 50), 360), ((854, 480), 360))],
+                working=[dict(size=s, short_side=r, to=working_size(s, r)) for s, r in given],
                 clip=clip.frames[0], mask=mask, background=pieces.background, pasted=pasted, max_blur=MAX_BLUR)
 
 
