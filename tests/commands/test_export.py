@@ -15,6 +15,8 @@ from vosedu.commands import main
 from vosedu.errors import InputError
 from vosedu.web import export
 
+pytestmark = pytest.mark.skipif(not hasattr(torch.export.Dim, "DYNAMIC"), reason="exporting needs PyTorch 2.6")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -86,6 +88,11 @@ def test_a_missing_package_is_named_with_the_remedy(tmp_path, capsys, monkeypatc
     monkeypatch.setattr(builtins, "__import__", without)
     said = refused(["--out", str(tmp_path / "out")], capsys)
     assert "onnxscript is not installed" in said and "vosedu[web]" in said
+
+
+def test_an_old_pytorch_is_told(tmp_path, capsys, monkeypatch):
+    monkeypatch.delattr(torch.export.Dim, "DYNAMIC")
+    assert "exporting needs 2.6" in refused(["--out", str(tmp_path / "out")], capsys)
 
 
 class Doubled(nn.Module):

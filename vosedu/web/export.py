@@ -24,7 +24,6 @@ PRECISIONS = ("float16", "float32")
 """In which parameters are stored; both are computed with in float32."""
 SMALL = 64
 """Parameters of fewer numbers stay as they are."""
-FREE = torch.export.Dim.DYNAMIC
 EXAMPLE = (1, 3, 122, 203)
 """Size of the image that the networks are traced with: no power of two, so that no size is taken for a constant."""
 TOLERANCE = {"float16": 1e-2, "float32": 1e-3}
@@ -44,8 +43,11 @@ def onnx_modules() -> tuple[ModuleType, ModuleType]:
     """The packages onnx and onnxruntime, which nothing else here needs.
 
     Raises:
-        InputError: they are not installed.
+        InputError: they are not installed, or PyTorch is too old to export sizes that are free.
     """
+    if not hasattr(torch.export.Dim, "DYNAMIC"):
+        raise InputError(f"this is PyTorch {torch.__version__}, and exporting needs 2.6: pip install --upgrade "
+                         "torch torchvision")
     try:
         import onnx
         import onnxruntime
@@ -103,7 +105,8 @@ def traced(
         InputError: PyTorch cannot export it; `name` says which.
     """
     batched = ("images",) if len(inputs) == 1 else ("scores",)
-    free = tuple({axis: FREE for axis in range(x.dim()) if (axis != 1 or x.dim() == 3) and (axis or key in batched)}
+    size = torch.export.Dim.DYNAMIC
+    free = tuple({axis: size for axis in range(x.dim()) if (axis != 1 or x.dim() == 3) and (axis or key in batched)}
                  for key, x in zip(inputs, example, strict=True))
     logger = logging.getLogger("torch.onnx")
     level = logger.level

@@ -90,8 +90,8 @@ export class VideoFile {
     if (Math.min(...video.size) < 32) throw new InputError(`${file.name} is ${width}x${height}: 32 pixels are the least`);
     video.times = [];
     for await (const packet of new EncodedPacketSink(track).packets(undefined, undefined, { metadataOnly: true })) {
+      if ((video.cut = video.times.length === MOST_FRAMES)) break;
       video.times.push(packet.timestamp);
-      if (video.times.length === MOST_FRAMES) break;
     }
     if (!video.times.length) throw new InputError(`${file.name} has no frames: choose another video`);
     video.times.sort((a, b) => a - b);

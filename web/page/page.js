@@ -90,6 +90,9 @@ function controls() {
   $("correct").disabled = !learned || Boolean(busy);
   for (const id of ["save-masks", "save-film"]) $(id).disabled = !learned || Boolean(busy);
   $("truth").hidden = !source?.scene;
+  for (const button of document.querySelectorAll("#scenes button")) {
+    button.setAttribute("aria-pressed", String(Boolean(source?.scene) && button.dataset.scene === source.name));
+  }
   painter.enabled = Boolean(source) && running !== "run";
 }
 
@@ -151,7 +154,7 @@ async function open(given) {
     draw_chart($("chart"), [], { title: "" }, colour);
     objects();
     stage(await ask("show", { index: 0 }));
-    const note = source.shrunk ? `, shrunk to ${source.size[1]}x${source.size[0]}` : "";
+    const note = (source.shrunk ? `, shrunk to ${source.size[1]}x${source.size[0]}` : "") + (source.cut ? ", the rest is left out" : "");
     say(`${source.title}: ${source.count} frames${note}. Paint an object, then press Learn.`);
   });
 }
@@ -377,7 +380,7 @@ async function main() {
     progress(0);
     say("Ready. Paint an object, or take the scene's own mask, then press Learn.");
   });
-  navigator.serviceWorker?.controller?.postMessage("keep everything");
+  (await navigator.serviceWorker?.ready)?.active.postMessage("keep everything");
 }
 
 /** A service worker keeps the page for use offline, and gives it the two headers that threads need; those come with a reload. */

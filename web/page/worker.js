@@ -87,8 +87,8 @@ const calls = {
     forget();
     here.source?.close();
     here.source = source;
-    const { name, title, count, rate, size, shrunk } = source;
-    return { name, title, count, rate, size, shrunk, scene: Boolean(scene) };
+    const { name, title, count, rate, size, shrunk, cut } = source;
+    return { name, title, count, rate, size, shrunk, cut, scene: Boolean(scene) };
   },
 
   /** A frame to look at, with its answer. */
@@ -147,7 +147,7 @@ const calls = {
       done++;
       const rate = (done * 1000) / (performance.now() - began);
       await report({ stage: "frame", index, picture, labels, scores, score_size, j, rate, done: index + 1, total: source.count,
-        megabytes: here.products.memory.buffer.byteLength / 1e6 });
+        megabytes: here.products.used / 1e6 });
     }
     return { done };
   },
