@@ -21,6 +21,7 @@ from PIL import Image
 from vosedu import WHOLE, Segmenter, load_clip
 from vosedu.evaluation.metrics import jaccard
 from vosedu.files.films import OverlayWriter
+from vosedu.files.images import DAVIS_PALETTE
 
 ROOT = Path(__file__).resolve().parents[2]
 DIST = ROOT / "web" / "dist"
@@ -143,6 +144,7 @@ def masks(page):
     with zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())) as file:
         images = {name: Image.open(io.BytesIO(file.read(name))) for name in file.namelist()}
     assert {image.mode for image in images.values()} == {"P"}
+    assert all(image.getpalette()[:60] == DAVIS_PALETTE[:20].ravel().tolist() for image in images.values())
     return {name: np.asarray(image) for name, image in images.items()}
 
 
@@ -357,8 +359,7 @@ def test_memory_is_flat_over_a_long_video(browsers, address, tmp_path):
 
 def test_the_page_works_offline_once_loaded(browsers, address):
     page = opened(browsers(), address, "?path=wasm")
-    kept = "caches.keys().then(k => caches.open(k[0])).then(c => c.match('scenes/fast/00039.jpg')).then(Boolean)"
-    page.wait_for_function(kept, timeout=LONG)
+    page.get_by_text("Kept for use offline").wait_for(timeout=LONG)
     page.context.set_offline(True)
     page.reload()
     page.wait_for_selector("body[data-path]", timeout=LONG)

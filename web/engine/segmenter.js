@@ -12,6 +12,18 @@ import { OnlineTarget, initial_weights, learn } from "./target_model.js";
 
 const nothing = async () => {};
 
+/** Milliseconds by stage. */
+class Stopwatch {
+  ms = {};
+  last = performance.now();
+
+  lap(stage) {
+    const now = performance.now();
+    this.ms[stage] = (this.ms[stage] ?? 0) + now - this.last;
+    this.last = now;
+  }
+}
+
 /** The first-frame samples of one object: M_0 of Section 3.1, with their features. */
 export class FirstFrame {
   /** F on `config.samples` augmented copies of a picture, which has the working size. */
@@ -84,9 +96,10 @@ export class Video {
     }
   }
 
-  /** Learn one object's D anew from its first-frame samples, with the numbers of `config`. */
+  /** Learn one object's D anew from its first-frame samples, with the numbers of `config`. `learning_ms` is what that took,
+   *  without what `report` did. */
   async learn(id, report = nothing) {
-    const { config, first: all, products } = this, first = all.get(id);
+    const { config, first: all, products } = this, first = all.get(id), watch = new Stopwatch();
     const count = Math.min(config.samples, first.labels.length);
     const normal = first.normal(config, count), { features } = first;
     const start = initial_weights(features.channels, config.channels, this.seed * 256 + id);
@@ -95,19 +108,25 @@ export class Video {
     for (; !turn.done; turn = learning.next()) {
       const { taps, residual, step, iteration, total } = turn.value;
       const scores = products.apply_filter(taps, features, 1);
+      watch.lap("D");
       await report({ stage: "learning", done: ++done, total, step, iteration, residual, scores, size: features.size });
+      watch.lap("report");
     }
     this.targets.get(id)?.free();
     this.targets.set(id, new OnlineTarget(config, turn.value, features, normal));
+    this.learning_ms = watch.ms.D;
   }
 
   /** One turn of Algorithm 1's loop: the next frame, a picture of the video's size.
-   *  @returns {{labels: Uint8Array, scores: Float32Array[], score_size: number[]}} ids (H W), one score map per object */
+   *  @returns {{labels: Uint8Array, scores: Float32Array[], score_size: number[], ms: object}} ids (H W), one score map per object,
+   *    milliseconds by stage */
   async step(frame) {
+    const watch = new Stopwatch();
     this.frame_index += 1;
-    const { maps, scores } = await this.scored(frame);
+    const { maps, scores } = await this.scored(frame, watch);
     const logits = this.refine && this.networks.r ? await this.networks.logits(maps, scores) : this.readout(maps, scores);
     this.networks.release(maps);
+    watch.lap("R");
     const probabilities = aggregate(logits, this.config.aggregation);
     const small = labels_at(probabilities, this.ids, this.working_size, this.working_size);
     const labels = labels_at(probabilities, this.ids, this.working_size, this.size);
@@ -115,16 +134,19 @@ export class Video {
       this.remember(small);
       if (this.frame_index % this.config.update_every === 0) this.update();
     }
-    return { labels, scores, score_size: maps.target.size };
+    watch.lap("masks and memory");
+    return { labels, scores, score_size: maps.target.size, ms: watch.ms };
   }
 
   /** F and D on a frame. */
-  async scored(frame) {
+  async scored(frame, watch = new Stopwatch()) {
     const maps = await this.networks.maps(resized(frame, this.working_size));
+    watch.lap("F");
     const { data, size } = maps.target, features = new Samples(this.products, 1, data.length / (size[0] * size[1]), size);
     features.set(0, data);
     const scores = [...this.targets.values()].map((target) => target.scores(features));
     features.free();
+    watch.lap("D");
     return { maps, scores };
   }
 

@@ -228,8 +228,8 @@ async function learn(again = false) {
     if (!done) return say("Stopped.");
     Object.assign(state, { learned: true, again: true, first_mask: labels, painted: false, j: null });
     const took = ((performance.now() - began) / 1000).toFixed(1);
-    say(`Learned ${done.ids.length} object${done.ids.length > 1 ? "s" : ""} in ${took} s at ${done.working_size[1]}x${done.working_size[0]}. Press Run.`);
-    document.body.dataset.learned = took;
+    say(`Learned ${done.ids.length} object${done.ids.length > 1 ? "s" : ""} in ${took} s (D alone: ${(done.learning_ms / 1000).toFixed(2)} s an object) at ${done.working_size[1]}x${done.working_size[0]}. Press Run.`);
+    Object.assign(document.body.dataset, { learned: took, learningMs: done.learning_ms.toFixed(0) });
   });
 }
 
@@ -240,8 +240,9 @@ async function run() {
     const done = await ask("run", { from }, (news) => {
       stage(news);
       progress(news.done / news.total);
-      say(`Frame ${news.index} of ${news.total - 1}, ${news.rate.toFixed(1)} frames per second, ${news.megabytes.toFixed(0)} MB for D`);
-      Object.assign(document.body.dataset, { rate: news.rate.toFixed(2), megabytes: news.megabytes.toFixed(1) });
+      const ms = Object.entries(news.ms).map(([stage, time]) => `${stage} ${time.toFixed(0)}`).join(", ");
+      say(`Frame ${news.index} of ${news.total - 1}, ${news.rate.toFixed(1)} frames per second (ms: ${ms}), D has ${news.megabytes.toFixed(0)} MB`);
+      Object.assign(document.body.dataset, { rate: news.rate.toFixed(2), megabytes: news.megabytes.toFixed(1), ms });
     });
     say(done ? "Segmented to the end. Save the masks or a film, or correct a frame." : "Paused: Run goes on from here, or paint and learn from it.");
   });
@@ -379,6 +380,9 @@ async function main() {
     document.body.dataset.threads = made.threads;
     progress(0);
     say("Ready. Paint an object, or take the scene's own mask, then press Learn.");
+  });
+  navigator.serviceWorker?.addEventListener("message", ({ data }) => {
+    if (data === "kept") $("machine").append(" Kept for use offline.");
   });
   (await navigator.serviceWorker?.ready)?.active.postMessage("keep everything");
 }

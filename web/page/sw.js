@@ -11,9 +11,11 @@ self.addEventListener("activate", (event) =>
     await self.clients.claim();
   })()));
 
+// The page asks for all files when it has what it needs itself, and is told when they are here.
 self.addEventListener("message", (event) => event.waitUntil((async () => {
   const cache = await caches.open(VERSION), base = self.registration.scope;
-  for (const file of FILES) if (!(await cache.match(base + file))) await cache.add(base + file).catch(() => {});
+  for (const file of FILES) if (!(await cache.match(base + file))) await cache.add(base + file);
+  event.source.postMessage("kept");
 })()));
 
 /** The same answer with the headers of a page that is isolated from others. */

@@ -130,7 +130,7 @@ const calls = {
     }
     here.answers.clear();
     here.answers.set(0, { runs: encoded(labels) });
-    return { ids: video.ids, working_size: video.working_size, megabytes: products.used / 1e6 };
+    return { ids: video.ids, working_size: video.working_size, learning_ms: video.learning_ms };
   },
 
   /** Segment from a frame on, until the end or a stop. */
@@ -138,16 +138,22 @@ const calls = {
     const { source, video } = here;
     if (!video) throw new InputError("nothing is learned yet: press Learn");
     const began = performance.now();
-    let done = 0;
-    for (let index = from; index < source.count; index++) {
-      const picture = await source.frame(index), { labels, scores, score_size } = await video.step(picture);
-      const truth = await source.truth(index);
-      const j = truth && Object.fromEntries(video.ids.map((id) => [id, jaccard(labels, truth.labels, id)]));
-      here.answers.set(index, { runs: encoded(labels), scores, score_size, j });
-      done++;
-      const rate = (done * 1000) / (performance.now() - began);
-      await report({ stage: "frame", index, picture, labels, scores, score_size, j, rate, done: index + 1, total: source.count,
-        megabytes: here.products.used / 1e6 });
+    let done = 0, coming = source.frame(from);
+    try {
+      for (let index = from; index < source.count; index++) {
+        const picture = await coming;
+        coming = index + 1 < source.count ? source.frame(index + 1) : null; // decoded while this one is worked on
+        coming?.catch(() => {}); // what is wrong with it is said when it is waited for
+        const truth = source.truth(index), { labels, scores, score_size, ms } = await video.step(picture), known = await truth;
+        const j = known && Object.fromEntries(video.ids.map((id) => [id, jaccard(labels, known.labels, id)]));
+        here.answers.set(index, { runs: encoded(labels), scores, score_size, j });
+        done++;
+        const rate = (done * 1000) / (performance.now() - began), megabytes = here.products.used / 1e6;
+        const news = { stage: "frame", index, picture, labels, scores, score_size, j, ms, rate, megabytes };
+        await report({ ...news, done: index + 1, total: source.count });
+      }
+    } finally {
+      await coming?.catch(() => {});
     }
     return { done };
   },

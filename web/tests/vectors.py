@@ -98,7 +98,7 @@ def solver_vectors():
 def memory_vectors():
     """Slots and weights over 120 insertions, with and without a share for the first frame."""
     cases = []
-    for share, capacity in ((0.0, 12), (0.5, 12), (0.5, 80)):
+    for share, capacity in ((0.0, 12), (0.5, 12), (0.5, 7), (0.5, 80)):
         projected, gamma = torch.zeros(1, 5, 1, 1), initial_gamma(1, 5, 2.0, torch.zeros(1))
         labels = torch.zeros(1, 5, 8, 8)
         memory = Memory(projected, weighted_normal_form(labels, (1, 1)), gamma, capacity, 0.1, share)
@@ -142,7 +142,7 @@ def image_vectors():
 
 def learning_vectors():
     """D on a bundled scene at 120 rows: the whole first-frame optimisation, a later frame's scores, an update; F and R too."""
-    config = Config(**asdict(WHOLE) | {"samples": 6, "channels": 32})
+    config = Config(**asdict(WHOLE) | {"samples": 6, "channels": 32, "filter_decay": 300.0})
     clip = load_clip("huddle", short_side=120, frames=9)
     segmenter = Segmenter.from_pretrained("compact", config=config, device="cpu")
     mask = (clip.masks[0] == 1).astype(np.uint8)
