@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vosedu import WHOLE, Segmenter, load_clip
+from vosedu import BEST, Segmenter, load_clip
 from vosedu.evaluation.metrics import jaccard
 from vosedu.files.films import OverlayWriter
 from vosedu.files.images import DAVIS_PALETTE
@@ -253,10 +253,10 @@ def test_keyboard_alone_paints(page):
     page.keyboard.press("b")
 
 
-@pytest.mark.parametrize("scene", ["tumble", "huddle"])
+@pytest.mark.parametrize("scene", ["tumble", "huddle", "hidden"])
 def test_scenes_are_segmented_as_well_as_in_python(page, scene):
     clip = load_clip(scene)
-    segmenter = Segmenter.from_pretrained("compact", config=WHOLE, device="cpu", short_side=240)
+    segmenter = Segmenter.from_pretrained("compact", config=BEST, device="cpu", short_side=240)
     video = segmenter.start(clip.frames[0], clip.masks[0])
     python = [clip.masks[0], *(video.step(frame).cpu().numpy() for frame in clip.frames[1:])]
     choose(page, scene)
@@ -272,7 +272,7 @@ def test_scenes_are_segmented_as_well_as_in_python(page, scene):
     here, there = mean_j(found, clip.masks), mean_j(python, clip.masks)
     print(f"{scene}: J {here:.4f} in the page, {there:.4f} in Python; {dict(page.evaluate('({...document.body.dataset})'))}")
     assert len(found) == len(clip.frames) and found[5].shape == clip.size
-    assert abs(here - there) < 0.02 and there > 0.8
+    assert abs(here - there) < 0.02 and there > 0.6
 
 
 def video_of(folder, frames, fps=12):

@@ -13,7 +13,7 @@ export const DAVIS_PALETTE = (() => {
 })();
 
 /** Python's rounding: halves to the even neighbour. */
-const round = (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x));
+export const round = (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x));
 
 /** The [h, w] of frames of `size` [H, W] brought to `short_side` pixels on their shorter side, their shape kept; long narrow
  *  ones are enlarged only until the longer side has 16/9 of that; with 0 all stay as they are. */

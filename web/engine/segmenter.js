@@ -4,11 +4,12 @@
 
 import { aggregate, bilinear, labels_at } from "./aggregation.js";
 import { first_frame_samples } from "./augmentation.js";
-import { ids_in, mask_of, resized, to_size, working_size } from "./images.js";
+import { ids_in, mask_of, to_size, working_size } from "./images.js";
 import { weighted_normal_form } from "./loss.js";
 import { initial_gamma } from "./memory.js";
 import { Samples } from "./products.js";
 import { OnlineTarget, initial_weights, learn } from "./target_model.js";
+import { OUTSIDE, Windows } from "./window.js";
 
 const nothing = async () => {};
 
@@ -24,27 +25,31 @@ class Stopwatch {
   }
 }
 
+/** Every `OTHER`-th sample is of the second view of an object, where it has two. */
+const OTHER = 4;
+
 /** The first-frame samples of one object: M_0 of Section 3.1, with their features. */
 export class FirstFrame {
-  /** F on `config.samples` augmented copies of a picture, which has the working size. */
-  static async made(networks, products, picture, mask, config, seed, report) {
-    const labels = [], count = config.samples;
+  /** F on `count` augmented copies of what is seen of an object, {picture, mask} of the working size: one view, or two. */
+  static async made(networks, products, views, count, seed, report) {
+    const labels = [], makers = views.map(({ picture, mask }) => first_frame_samples(picture, mask, count, seed));
     let features;
-    for (const { image, label } of first_frame_samples(picture, mask, count, seed)) {
-      const maps = await networks.maps(image);
-      const { data, size } = maps.target;
-      features ??= new Samples(products, count, data.length / (size[0] * size[1]), size);
-      features.set(labels.length, data);
-      networks.release(maps);
-      labels.push(label);
-      try {
-        await report({ stage: "samples", done: labels.length, total: count, image, label });
-      } catch (stop) {
-        features.free();
-        throw stop;
+    try {
+      for (let k = 0; k < count; k++) {
+        const { image, label } = makers[views.length > 1 && k % OTHER === OTHER - 1 ? 1 : 0].next().value;
+        const maps = await networks.maps(image);
+        const { data, size } = maps.target;
+        features ??= new Samples(products, count, data.length / (size[0] * size[1]), size);
+        features.set(k, data);
+        networks.release(maps);
+        labels.push(label);
+        await report({ stage: "samples", done: k + 1, total: count, image, label });
       }
+    } catch (stop) {
+      features?.free();
+      throw stop;
     }
-    return new FirstFrame(features, labels, [picture.height, picture.width]);
+    return new FirstFrame(features, labels, [views[0].picture.height, views[0].picture.width]);
   }
 
   constructor(features, labels, size) {
@@ -73,6 +78,7 @@ export class Video {
   constructor(networks, products, config, size, { short_side = 0, refine = true, seed = 0 } = {}) {
     Object.assign(this, { networks, products, config, size, refine, seed });
     this.working_size = working_size(size, short_side);
+    this.windows = new Windows(size, this.working_size, config);
     this.first = new Map(); // id -> FirstFrame
     this.targets = new Map(); // id -> OnlineTarget, in the order in which objects came
     this.frame_index = 0;
@@ -84,14 +90,12 @@ export class Video {
 
   /** Learn the objects of `labels` (H W) that are not known yet, from this frame (Section 3.1). */
   async add(frame, labels, report = nothing) {
-    const picture = resized(frame, this.working_size);
     for (const id of ids_in(labels)) {
       if (this.targets.has(id)) continue;
-      const mask = to_size(mask_of(labels, id), this.size, this.working_size);
-      if (!mask.some((value) => value)) continue; // nothing is left of it at the working size
-      const told = (news) => report({ ...news, id });
-      const first = await FirstFrame.made(this.networks, this.products, picture, mask, this.config, this.seed * 256 + id, told);
-      this.first.set(id, first);
+      const views = this.windows.first(id, frame, mask_of(labels, id));
+      if (!views.length) continue; // nothing is left of it at the working size
+      const told = (news) => report({ ...news, id }), seed = this.seed * 256 + id;
+      this.first.set(id, await FirstFrame.made(this.networks, this.products, views, this.config.samples, seed, told));
       await this.learn(id, told);
     }
   }
@@ -121,33 +125,44 @@ export class Video {
    *  @returns {{labels: Uint8Array, scores: Float32Array[], score_size: number[], ms: object}} ids (H W), one score map per object,
    *    milliseconds by stage */
   async step(frame) {
-    const watch = new Stopwatch();
+    const watch = new Stopwatch(), { windows } = this;
     this.frame_index += 1;
-    const { maps, scores } = await this.scored(frame, watch);
-    const logits = this.refine && this.networks.r ? await this.networks.logits(maps, scores) : this.readout(maps, scores);
-    this.networks.release(maps);
+    const views = await this.scored(frame, watch), found = new Map();
+    for (const { maps, ids, scores } of views) {
+      const logits = this.refine && this.networks.r ? await this.networks.logits(maps, scores) : this.readout(maps, scores);
+      this.networks.release(maps);
+      ids.forEach((id, n) => found.set(id, { logits: logits[n], scores: scores[n] }));
+    }
     watch.lap("R");
+    const score_size = views[0].maps.target.size, from = windows.whole ? this.working_size : this.size;
+    const whole = (map, size, at, outside, id) => (windows.whole ? map : windows.spread(id, map, size, at, outside));
+    const logits = this.ids.map((id) => whole(found.get(id).logits, this.working_size, this.size, OUTSIDE, id));
+    const scores = this.ids.map((id) => whole(found.get(id).scores, score_size, score_size, 0, id));
     const probabilities = aggregate(logits, this.config.aggregation);
-    const small = labels_at(probabilities, this.ids, this.working_size, this.working_size);
-    const labels = labels_at(probabilities, this.ids, this.working_size, this.size);
+    const small = labels_at(probabilities, this.ids, from, from);
+    const labels = windows.whole ? labels_at(probabilities, this.ids, from, this.size) : small;
     if (this.config.cg_update > 0) {
       this.remember(small);
       if (this.frame_index % this.config.update_every === 0) this.update();
     }
+    windows.follow(labels, this.config.min_pixels);
     watch.lap("masks and memory");
-    return { labels, scores, score_size: maps.target.size, ms: watch.ms };
+    return { labels, scores, score_size, ms: watch.ms };
   }
 
-  /** F and D on a frame. */
+  /** F and D on every view of a frame: {maps, ids, scores}, the last two of its objects. */
   async scored(frame, watch = new Stopwatch()) {
-    const maps = await this.networks.maps(resized(frame, this.working_size));
-    watch.lap("F");
-    const { data, size } = maps.target, features = new Samples(this.products, 1, data.length / (size[0] * size[1]), size);
-    features.set(0, data);
-    const scores = [...this.targets.values()].map((target) => target.scores(features));
-    features.free();
-    watch.lap("D");
-    return { maps, scores };
+    const found = [];
+    for (const { picture, ids } of this.windows.look(frame)) {
+      const maps = await this.networks.maps(picture), { data, size } = maps.target;
+      watch.lap("F");
+      const features = new Samples(this.products, 1, data.length / (size[0] * size[1]), size);
+      features.set(0, data);
+      found.push({ maps, ids, scores: ids.map((id) => this.targets.get(id).scores(features)) });
+      features.free();
+      watch.lap("D");
+    }
+    return found;
   }
 
   /** The D-only readout (Section 4.1): logits from score maps alone. */
@@ -156,9 +171,13 @@ export class Video {
     return scores.map((map) => bilinear(map, maps.target.size, this.working_size).map((s) => scale * s + offset));
   }
 
-  /** Extend every object's M by the frame that was scored last, whose answer is `small` (h w). */
-  remember(small) {
-    for (const [id, target] of this.targets) target.remember(mask_of(small, id), this.working_size, this.frame_index);
+  /** Extend every object's M by the frame that was scored last. Its answer has the working size where objects were looked for in
+   *  the whole frame, else the frame's. */
+  remember(answer) {
+    for (const [id, target] of this.targets) {
+      const mask = mask_of(answer, id), seen = this.windows.whole ? mask : this.windows.through(id, mask);
+      target.remember(seen, this.working_size, this.frame_index);
+    }
   }
 
   update() {
@@ -172,9 +191,9 @@ export class Video {
   async correct(frame, index, labels, report = nothing) {
     this.frame_index = index;
     for (const target of this.targets.values()) target.memory.forget(index);
-    const { maps } = await this.scored(frame);
-    this.networks.release(maps);
-    this.remember(to_size(labels, this.size, this.working_size));
+    this.windows.turn(labels);
+    for (const { maps } of await this.scored(frame)) this.networks.release(maps);
+    this.remember(this.windows.whole ? to_size(labels, this.size, this.working_size) : labels);
     this.update();
     await this.add(frame, labels, report);
   }

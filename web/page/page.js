@@ -273,7 +273,11 @@ async function save(call, text) {
 
 /** Sliders from the engine's own settings. */
 function sliders(facts) {
-  state.config = { ...facts.presets.whole };
+  state.config = { ...facts.presets.best };
+  $("window").onchange = () => {
+    state.config.window_share = $("window").checked ? facts.presets.best.window_share : 0;
+    state.again = false;
+  };
   for (const [name, [label, low, high, logarithmic]] of Object.entries(SLIDERS)) {
     const to = (value) => (logarithmic ? Number((10 ** value).toPrecision(2)) : Number(value));
     const from = logarithmic ? Math.log10 : Number;

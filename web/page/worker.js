@@ -110,7 +110,8 @@ const calls = {
     if (labels.every((label) => label)) throw new InputError("every pixel is marked: leave some background");
     const frame = await source.frame(0);
     let { video } = here;
-    const enough = video && [...video.first.values()].every((first) => first.labels.length >= config.samples);
+    const same = video?.config.window_share === config.window_share;
+    const enough = same && [...video.first.values()].every((first) => first.labels.length >= config.samples);
     if (!again || !enough) {
       forget();
       video = new Video(networks, products, config, source.size, options);
@@ -124,6 +125,7 @@ const calls = {
       if (!video.ids.length) throw new InputError("what is marked vanishes at this size: mark more of it, or take more rows");
     } else {
       video.config = config;
+      video.windows.turn(labels);
       video.refine = options.refine;
       video.frame_index = 0;
       for (const id of video.ids) await video.learn(id, (news) => report({ ...news, id }));

@@ -16,6 +16,7 @@ import torch
 from vosedu import WHOLE, Segmenter, load_clip
 from vosedu.aggregation import answer
 from vosedu.augmentation import MAX_BLUR, cut_out, first_frame_samples, paste
+from vosedu.beyond.window import Gaze, Windows
 from vosedu.config import Config
 from vosedu.features import TARGET_DEPTH
 from vosedu.files.images import DAVIS_PALETTE, resized, to_size, working_size
@@ -140,6 +141,29 @@ def image_vectors():
                 clip=clip.frames[0], mask=mask, background=pieces.background, pasted=pasted, max_blur=MAX_BLUR)
 
 
+def window_vectors():
+    """Where a window goes while an object moves, shrinks, is lost and returns; what is laid into the frame, and seen of it."""
+    size, working, states = (90, 160), (45, 80), []
+    gaze = Gaze(size, 0.06, 3.0)
+    for n in range(24):
+        mask = np.zeros(size, np.uint8)
+        if not 9 <= n < 15:
+            radius = 8 if n < 6 else 4 if n < 9 else 14
+            cv2.circle(mask, (20 + 5 * n, 60 - 2 * n), radius, 1, -1)
+        gaze.follow(mask, 10)
+        states.append(dict(mask=mask, zoom=float(gaze.zoom), area=float(gaze.area), window=[int(n) for n in gaze.window]))
+    windows = Windows(size, working, 0.06, 3.0)
+    frame = np.random.default_rng(3).integers(0, 256, (*size, 3), dtype=np.uint8)
+    labels = states[3]["mask"] + 2 * states[20]["mask"]
+    for i in (1, 2):
+        views = windows.first(frame, labels == i)
+    windows.look(frame)
+    maps, masks = torch.randn(2, *working), torch.from_numpy(np.stack([labels == i for i in (1, 2)])).float()
+    return dict(size=size, working=working, states=states, frame=frame, labels=labels, seen=[mask for _, mask in views],
+                pictures=[picture for picture, _ in views], now=[[int(n) for n in window] for window in windows.now], maps=maps,
+                spread=windows.spread(maps, size), through=windows.through(masks))
+
+
 def learning_vectors():
     """D on a bundled scene at 120 rows: the whole first-frame optimisation, a later frame's scores, an update; F and R too."""
     config = Config(**asdict(WHOLE) | {"samples": 6, "channels": 32, "filter_decay": 300.0})
@@ -207,7 +231,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with torch.inference_mode():
         for name, make in (("loss", loss_vectors), ("products", product_vectors), ("solver", solver_vectors),
-                           ("memory", memory_vectors), ("aggregation", aggregation_vectors), ("images", image_vectors),
+                           ("memory", memory_vectors), ("aggregation", aggregation_vectors), ("images", image_vectors), ("window", window_vectors),
                            ("learning", learning_vectors)):
             (folder / f"{name}.json").write_text(json.dumps(plain(make())))
             print(folder / f"{name}.json")
