@@ -24,43 +24,55 @@ export function working_size(size, short_side) {
   return size.map((n) => Math.max(32, round(n * scale)));
 }
 
-/** One axis of a resampling: for each new position the old ones it is a mean of, and their shares. */
+/** One axis of a resampling: new position i is the sum of `share[k]` times old position `at[k]`, k from begin[i] to begin[i + 1]. */
 function axis(from, to) {
-  const step = from / to, at = (i) => Math.min(Math.max(i, 0), from - 1);
-  return Array.from({ length: to }, (_, i) => {
-    const parts = [];
+  const step = from / to, at = [], share = [], begin = new Int32Array(to + 1);
+  const add = (k, weight) => {
+    at.push(Math.min(Math.max(k, 0), from - 1));
+    share.push(weight);
+  };
+  for (let i = 0; i < to; i++) {
     if (to < from) { // the mean of the area
       const end = (i + 1) * step;
-      for (let k = Math.floor(i * step); k < end - 1e-9; k++) {
-        parts.push([at(k), (Math.min(k + 1, end) - Math.max(k, i * step)) / step]);
+      for (let k = Math.floor(i * step); k < end - 1e-9; k++) add(k, (Math.min(k + 1, end) - Math.max(k, i * step)) / step);
+    } else { // cubic, with OpenCV's parameter
+      const x = (i + 0.5) * step - 0.5, a = -0.75;
+      for (let k = Math.floor(x) - 1; k <= Math.floor(x) + 2; k++) {
+        const d = Math.abs(x - k);
+        add(k, d <= 1 ? (a + 2) * d ** 3 - (a + 3) * d * d + 1 : a * (d ** 3 - 5 * d * d + 8 * d - 4));
       }
-      return parts;
     }
-    const x = (i + 0.5) * step - 0.5; // cubic, with OpenCV's parameter
-    for (let k = Math.floor(x) - 1; k <= Math.floor(x) + 2; k++) {
-      const d = Math.abs(x - k), a = -0.75;
-      parts.push([at(k), d <= 1 ? (a + 2) * d ** 3 - (a + 3) * d * d + 1 : a * (d ** 3 - 5 * d * d + 8 * d - 4)]);
-    }
-    return parts;
-  });
+    begin[i + 1] = at.length;
+  }
+  return { at: Int32Array.from(at), share: Float32Array.from(share), begin };
 }
 
 /** A picture at another size [h, w]: averaged over areas where it shrinks, bicubic where it grows. */
 export function resized(picture, [height, width]) {
   if (picture.height === height && picture.width === width) return picture;
-  const rows = axis(picture.height, height), columns = axis(picture.width, width);
+  const rows = axis(picture.height, height), columns = axis(picture.width, width), { data } = picture;
   const stride = picture.width * 4, line = new Float32Array(stride), out = new Uint8ClampedArray(height * width * 4);
-  rows.forEach((parts, y) => {
+  for (let y = 0; y < height; y++) {
     line.fill(0);
-    for (const [k, share] of parts) for (let i = 0; i < stride; i++) line[i] += share * picture.data[k * stride + i];
-    columns.forEach((shares, x) => {
-      for (let c = 0; c < 4; c++) {
-        let sum = 0.5;
-        for (const [k, share] of shares) sum += share * line[k * 4 + c];
-        out[(y * width + x) * 4 + c] = Math.floor(Math.min(Math.max(sum, 0), 255));
+    for (let k = rows.begin[y]; k < rows.begin[y + 1]; k++) {
+      const share = rows.share[k], from = rows.at[k] * stride;
+      for (let i = 0; i < stride; i++) line[i] += share * data[from + i];
+    }
+    for (let x = 0; x < width; x++) {
+      let [r, g, b] = [0.5, 0.5, 0.5];
+      for (let k = columns.begin[x]; k < columns.begin[x + 1]; k++) {
+        const share = columns.share[k], from = columns.at[k] * 4;
+        r += share * line[from];
+        g += share * line[from + 1];
+        b += share * line[from + 2];
       }
-    });
-  });
+      const to = (y * width + x) * 4; // the array clamps to 0 … 255
+      out[to] = Math.floor(r);
+      out[to + 1] = Math.floor(g);
+      out[to + 2] = Math.floor(b);
+      out[to + 3] = 255;
+    }
+  }
   return { data: out, width, height };
 }
 

@@ -223,8 +223,9 @@ async function learn(again = false) {
       state.first_mask ? stage({ ...(await ask("show", { index: 0 })), labels: state.first_mask }) : stage(await ask("show", { index: 0 }));
       again = true;
     }
-    const labels = painter.labels.slice(), began = performance.now();
-    const done = await ask("learn", { labels, config: state.config, options: options(), again: again && state.again }, learning);
+    const labels = painter.labels.slice(), began = performance.now(), from_samples = again && state.again;
+    if (!from_samples) Object.assign(state, { learned: false, again: false }); // until it has come to its end
+    const done = await ask("learn", { labels, config: state.config, options: options(), again: from_samples }, learning);
     if (!done) return say("Stopped.");
     Object.assign(state, { learned: true, again: true, first_mask: labels, painted: false, j: null });
     const took = ((performance.now() - began) / 1000).toFixed(1);
@@ -311,6 +312,7 @@ async function relearn() {
 }
 
 function wire() {
+  $("file").onclick = () => ($("file").value = ""); // so that the same file can be chosen again
   $("file").onchange = () => $("file").files[0] && open({ file: $("file").files[0] });
   for (const button of document.querySelectorAll("[data-tool]")) {
     button.onclick = () => {
