@@ -49,35 +49,37 @@ void multiply(const float *a, int rows, int inner, const float *b, int pitch_b, 
   }
 }
 
-// c += a bT for `rows` rows of a and two of b; `inner` is a multiple of 4.
-INLINE void dots(int rows, const float *a, int pitch_a, const float *b, int pitch_b, float *c, int pitch_c, int inner) {
-  v4 one[ROWS], two[ROWS];
-  for (int i = 0; i < rows; i++) one[i] = two[i] = all(0);
+// c += a bT for `rows` rows of a and `columns` (1 or 2) rows of b; `inner` is a multiple of 4.
+INLINE void dots(int rows, int columns, const float *a, int pitch_a, const float *b, int pitch_b, float *c, int pitch_c, int inner) {
+  v4 sums[2][ROWS];
+  for (int j = 0; j < columns; j++)
+    for (int i = 0; i < rows; i++) sums[j][i] = all(0);
   for (int k = 0; k < inner; k += 4) {
-    v4 x = load(b + k), y = load(b + pitch_b + k);
     for (int i = 0; i < rows; i++) {
       v4 s = load(a + i * pitch_a + k);
-      one[i] += s * x;
-      two[i] += s * y;
+      for (int j = 0; j < columns; j++) sums[j][i] += s * load(b + j * pitch_b + k);
     }
   }
-  for (int i = 0; i < rows; i++) {
-    c[i * pitch_c] += sum(one[i]);
-    c[i * pitch_c + 1] += sum(two[i]);
-  }
+  for (int j = 0; j < columns; j++)
+    for (int i = 0; i < rows; i++) c[i * pitch_c + j] += sum(sums[j][i]);
 }
 
-// c (rows, columns) += a (rows, inner) bT, b (columns, inner); `columns` even, both pitches multiples of 4.
+// The same for any number of rows of a.
+INLINE void all_dots(int rows, int columns, const float *a, int pitch_a, const float *b, int pitch_b, float *c, int pitch_c,
+                     int inner) {
+  int i = 0;
+  for (; i + 5 <= rows; i += 5) dots(5, columns, a + i * pitch_a, pitch_a, b, pitch_b, c + i * pitch_c, pitch_c, inner);
+  for (; i + 4 <= rows; i += 4) dots(4, columns, a + i * pitch_a, pitch_a, b, pitch_b, c + i * pitch_c, pitch_c, inner);
+  for (; i < rows; i++) dots(1, columns, a + i * pitch_a, pitch_a, b, pitch_b, c + i * pitch_c, pitch_c, inner);
+}
+
+// c (rows, columns) += a (rows, inner) bT, b (columns, inner); both pitches and `inner` are multiples of 4.
 __attribute__((export_name("multiply_transposed")))
 void multiply_transposed(const float *a, int rows, int pitch_a, const float *b, int columns, int pitch_b, float *c,
                          int pitch_c, int inner) {
-  int j;
-  for (j = 0; j < columns; j += 2) {
-    int i = 0;
-    for (; i + 5 <= rows; i += 5) dots(5, a + i * pitch_a, pitch_a, b + j * pitch_b, pitch_b, c + i * pitch_c + j, pitch_c, inner);
-    for (; i + 4 <= rows; i += 4) dots(4, a + i * pitch_a, pitch_a, b + j * pitch_b, pitch_b, c + i * pitch_c + j, pitch_c, inner);
-    for (; i < rows; i++) dots(1, a + i * pitch_a, pitch_a, b + j * pitch_b, pitch_b, c + i * pitch_c + j, pitch_c, inner);
-  }
+  int j = 0;
+  for (; j + 2 <= columns; j += 2) all_dots(rows, 2, a, pitch_a, b + j * pitch_b, pitch_b, c + j, pitch_c, inner);
+  if (j < columns) all_dots(rows, 1, a, pitch_a, b + j * pitch_b, pitch_b, c + j, pitch_c, inner);
 }
 
 // Scores (samples, h * w) = taps (9, channels) * features (samples, channels, pitch): 3x3, zero outside the map.

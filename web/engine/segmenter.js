@@ -95,8 +95,15 @@ export class Video {
       const views = this.windows.first(id, frame, mask_of(labels, id));
       if (!views.length) continue; // nothing is left of it at the working size
       const told = (news) => report({ ...news, id }), seed = this.seed * 256 + id;
-      this.first.set(id, await FirstFrame.made(this.networks, this.products, views, this.config.samples, seed, told));
-      await this.learn(id, told);
+      try {
+        this.first.set(id, await FirstFrame.made(this.networks, this.products, views, this.config.samples, seed, told));
+        await this.learn(id, told);
+      } catch (stop) { // an object that is not learned is not there
+        this.first.get(id)?.free();
+        this.first.delete(id);
+        this.windows.gazes.delete(id);
+        throw stop;
+      }
     }
   }
 
@@ -184,14 +191,25 @@ export class Video {
     for (const target of this.targets.values()) target.update();
   }
 
+  /** Go back: what was remembered from frame `index` on is forgotten, and D learned again from the rest.
+   *  @param {Uint8Array} labels (H W) of the frame before, where windows turn to */
+  rewind(index, labels) {
+    this.frame_index = index - 1;
+    for (const target of this.targets.values()) {
+      target.memory.forget(index);
+      target.present = true;
+    }
+    this.update();
+    this.windows.turn(labels);
+  }
+
   /** A frame that the user has corrected: what was remembered from there on is forgotten, the answer is taken as it is, D is
    *  updated at once, and objects that are new are learned.
    *  @param {number} index of the frame, counted from the first one
    *  @param {Uint8Array} labels (H W) */
   async correct(frame, index, labels, report = nothing) {
+    this.rewind(index, labels);
     this.frame_index = index;
-    for (const target of this.targets.values()) target.memory.forget(index);
-    this.windows.turn(labels);
     for (const { maps } of await this.scored(frame)) this.networks.release(maps);
     this.remember(this.windows.whole ? to_size(labels, this.size, this.working_size) : labels);
     this.update();

@@ -139,6 +139,8 @@ const calls = {
   async run({ from }, report) {
     const { source, video } = here;
     if (!video) throw new InputError("nothing is learned yet: press Learn");
+    const before = here.answers.get(from - 1);
+    if (before && video.frame_index !== from - 1) video.rewind(from, decoded(before.runs, source.size[0] * source.size[1]));
     const began = performance.now();
     let done = 0, coming = source.frame(from);
     try {

@@ -76,7 +76,7 @@ def loss_vectors():
 def product_vectors():
     """The data term on small samples: scores, loss, gradient, product."""
     found = []
-    for k, c, size in ((3, 6, (5, 7)), (2, 16, (1, 3)), (1, 10, (4, 2))):
+    for k, c, size in ((3, 6, (5, 7)), (2, 16, (1, 3)), (1, 10, (4, 2)), (2, 7, (3, 4))):
         features = torch.randn(1, k, c, size[0] * size[1])
         labels = torch.stack([torch.from_numpy(shapes((size[0] * 9, size[1] * 9), s)) for s in range(k)]).float()[None]
         normal, gamma = weighted_normal_form(labels, size), torch.rand(1, k)
