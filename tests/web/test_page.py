@@ -92,6 +92,7 @@ def page(browsers, address):
 def keep(page, name, **options):
     """A picture of the page, where pictures are asked for."""
     if folder := os.environ.get("VOSEDU_SCREENSHOTS"):
+        page.evaluate("window.scrollTo(0, 0)")
         page.screenshot(path=str(Path(folder) / f"{name}.png"), **options)
 
 

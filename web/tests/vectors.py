@@ -23,7 +23,7 @@ from vosedu.files.images import DAVIS_PALETTE, resized, to_size, working_size
 from vosedu.loss import WeightedSamples, apply_stencil, pixel_weights, weighted_normal_form
 from vosedu.memory import Memory, initial_gamma
 from vosedu.solver import conjugate_gradient
-from vosedu.target_model import TargetModel, UpdateProblem, first_frame_problem, initial_weights, learn, update
+from vosedu.target_model import TargetModel, first_frame_problem, initial_weights, learn, update
 
 
 def plain(value):
@@ -190,10 +190,9 @@ def learning_vectors():
     two = torch.stack([scores[0], scores[0].flip(1)])
     return dict(config=asdict(config), size=size, frame_size=clip.size, images=images, labels=labels, features=features[0],
                 start=start[0], losses=losses, end_loss=problem.loss(_unknowns(model, problem)).item(), residuals=iterates,
-                frame=clip.frames[8], later=[x[0] for x in later], scores=scores[0], found=found[0].byte(),
-                updated_scores=updated.scores(projected)[0], exact_scores=exact, early_scores=early,
-                linear=_linear(memory, updated, model, config), two=two, projection=model.projection[0], taps=model.taps[0],
-                logits=segmenter.logits(later, two, clip.size))
+                frame=clip.frames[8], later=[x[0] for x in later], projection=model.projection[0], taps=model.taps[0],
+                scores=scores[0], exact_scores=exact, early_scores=early, found=found[0].byte(),
+                updated_scores=updated.scores(projected)[0], two=two, logits=segmenter.logits(later, two, clip.size))
 
 
 def learned_in_double(features, labels, size, later, config):
@@ -219,20 +218,14 @@ def _unknowns(model: TargetModel, problem) -> torch.Tensor:
     return torch.cat([w1.flatten(1), model.taps.flatten(1)], dim=1)
 
 
-def _linear(memory, updated, model, config):
-    """Losses of the update's problem before and after it."""
-    problem = UpdateProblem(WeightedSamples(*memory.samples()), config.filter_decay)
-    return [problem.loss(m.taps.flatten(1)).item() for m in (model, updated)]
-
-
 def main(folder: Path) -> None:
     """Write all of them."""
     torch.manual_seed(0)
     folder.mkdir(parents=True, exist_ok=True)
     with torch.inference_mode():
-        for name, make in (("loss", loss_vectors), ("products", product_vectors), ("solver", solver_vectors),
-                           ("memory", memory_vectors), ("aggregation", aggregation_vectors), ("images", image_vectors), ("window", window_vectors),
-                           ("learning", learning_vectors)):
+        for name, make in dict(loss=loss_vectors, products=product_vectors, solver=solver_vectors, memory=memory_vectors,
+                               aggregation=aggregation_vectors, images=image_vectors, window=window_vectors,
+                               learning=learning_vectors).items():
             (folder / f"{name}.json").write_text(json.dumps(plain(make())))
             print(folder / f"{name}.json")
 
