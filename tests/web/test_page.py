@@ -313,6 +313,7 @@ def test_a_video_file_is_segmented_and_its_film_can_be_read(page, tmp_path):
                 page.mouse.move(box["x"] + (end - 6) * scale, box["y"] + y * scale, steps=2)
                 page.mouse.up()
     slide(page, "samples", 6)
+    slide(page, "target_share", -1)
     learn(page)
     run(page)
     found = list(masks(page).values())

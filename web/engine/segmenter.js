@@ -30,8 +30,9 @@ const OTHER = 4;
 
 /** The first-frame samples of one object: M_0 of Section 3.1, with their features. */
 export class FirstFrame {
-  /** F on `count` augmented copies of what is seen of an object, {picture, mask} of the working size: one view, or two. */
-  static async made(networks, products, views, count, seed, report) {
+  /** F on `count` augmented copies of what is seen of an object, {picture, mask} of the working size: through its window, and in
+   *  the whole frame where that is another view. */
+  static async made(networks, products, views, window, count, seed, report) {
     const labels = [], makers = views.map(({ picture, mask }) => first_frame_samples(picture, mask, count, seed));
     let features;
     try {
@@ -49,11 +50,11 @@ export class FirstFrame {
       features?.free();
       throw stop;
     }
-    return new FirstFrame(features, labels, [views[0].picture.height, views[0].picture.width]);
+    return new FirstFrame(features, labels, [views[0].picture.height, views[0].picture.width], window);
   }
 
-  constructor(features, labels, size) {
-    Object.assign(this, { features, labels, size });
+  constructor(features, labels, size, window) {
+    Object.assign(this, { features, labels, size, window });
   }
 
   /** The samples' losses as quadratics of their score maps, the first `count`. */
@@ -96,7 +97,8 @@ export class Video {
       if (!views.length) continue; // nothing is left of it at the working size
       const told = (news) => report({ ...news, id }), seed = this.seed * 256 + id;
       try {
-        this.first.set(id, await FirstFrame.made(this.networks, this.products, views, this.config.samples, seed, told));
+        const { window } = this.windows.gazes.get(id);
+        this.first.set(id, await FirstFrame.made(this.networks, this.products, views, window, this.config.samples, seed, told));
         await this.learn(id, told);
       } catch (stop) { // an object that is not learned is not there
         this.first.get(id)?.free();
@@ -118,7 +120,8 @@ export class Video {
     let turn = learning.next(), done = 0;
     for (; !turn.done; turn = learning.next()) {
       const { taps, residual, step, iteration, total } = turn.value;
-      const scores = products.apply_filter(taps, features, 1);
+      const seen = products.apply_filter(taps, features, 1);
+      const scores = this.windows.spread(first.window, seen, features.size, features.size, 0);
       watch.lap("D");
       await report({ stage: "learning", done: ++done, total, step, iteration, residual, scores, size: features.size });
       watch.lap("report");
@@ -142,7 +145,7 @@ export class Video {
     }
     watch.lap("R");
     const score_size = views[0].maps.target.size, from = windows.whole ? this.working_size : this.size;
-    const whole = (map, size, at, outside, id) => (windows.whole ? map : windows.spread(id, map, size, at, outside));
+    const whole = (map, size, at, outside, id) => (windows.whole ? map : windows.spread(windows.now.get(id), map, size, at, outside));
     const logits = this.ids.map((id) => whole(found.get(id).logits, this.working_size, this.size, OUTSIDE, id));
     const scores = this.ids.map((id) => whole(found.get(id).scores, score_size, score_size, 0, id));
     const probabilities = aggregate(logits, this.config.aggregation);

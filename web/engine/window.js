@@ -108,9 +108,9 @@ export class Windows {
     return [...views.values()];
   }
 
-  /** A map (from) that was seen through an object's window, laid into the frame at a size. */
-  spread(id, map, from, size, outside = OUTSIDE) {
-    const out = new Float32Array(size[0] * size[1]).fill(outside), [top, left, height, width] = this.now.get(id);
+  /** A map of size `from` that was seen through a window, laid into the frame at a size. */
+  spread([top, left, height, width], map, from, size, outside = OUTSIDE) {
+    const out = new Float32Array(size[0] * size[1]).fill(outside);
     const span = (axis, start, length) => {
       const scale = size[axis] / this.size[axis], first = round(scale * start);
       return [first, Math.max(round(scale * (start + length)), first + 1)];

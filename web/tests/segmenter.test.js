@@ -68,6 +68,23 @@ for (const window_share of [0, 0.3]) {
   });
 }
 
+test("the score map that is shown while an object is learned lies where the object is in the frame", async () => {
+  const shown = new Map(), video = new Video(networks, await products(), { ...config, window_share: 0.3 }, [H, W]);
+  await video.add(scene(0).frame, scene(0).labels, async ({ stage, id, scores, size }) => {
+    if (stage === "learning") shown.set(id, { scores, size });
+  });
+  for (const id of [1, 4]) {
+    const { scores, size: [h, w] } = shown.get(id), sums = { in: [0, 0], out: [0, 0] };
+    scene(0).labels.forEach((label, i) => {
+      const kind = sums[label === id ? "in" : "out"];
+      kind[0] += scores[Math.floor((Math.floor(i / W) * h) / H) * w + Math.floor(((i % W) * w) / W)];
+      kind[1]++;
+    });
+    const [inside, outside] = Object.values(sums).map(([sum, count]) => sum / count);
+    assert.ok(video.first.get(id).window[2] < H && inside > outside + 0.4, `object ${id}: ${inside} inside, ${outside} outside`);
+  }
+});
+
 test("every eighth frame w2 is learned again", async () => {
   const { video } = await learned(), changed = [];
   for (let n = 1; n <= 9; n++) {

@@ -32,7 +32,7 @@ test("what is seen through two windows, and laid back, is Python's", () => {
   assert.equal(windows.whole, false);
   [1, 2].forEach((id, n) => {
     assert.deepEqual(windows.now.get(id), v.now[n]);
-    near(windows.spread(id, part(v.maps, n), v.working, v.size), part(v.spread, n), 1e-5, `map ${n}`);
+    near(windows.spread(windows.now.get(id), part(v.maps, n), v.working, v.size), part(v.spread, n), 1e-5, `map ${n}`);
     assert.deepEqual([...windows.through(id, of(id))], [...part(v.through, n)]);
   });
 });
