@@ -3,7 +3,7 @@ PYTHON ?= $(if $(filter Windows_NT,$(OS)),python,python3)
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: lab demo test test-browser test-book mutation mutation-sample notebooks book book-stored book-print clean
+.PHONY: lab demo test test-browser test-book web test-web mutation mutation-sample notebooks book book-stored book-print clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -25,6 +25,19 @@ test: $(VENV)/ready
 test-browser: $(VENV)/browser
 	$(BIN)/python -m pytest -m browser tests/project/test_browser.py
 	$(BIN)/python -m pytest -m "" tests/project/test_book.py
+
+# The page of docs/web.md, into web/dist, after its tests. Needs Node.js 20 or newer with npm, and clang with lld (Debian: apt
+# install clang lld). Look at it: python -m http.server --directory web/dist
+web: $(VENV)/ready
+	cd web && npm install --no-audit --no-fund
+	$(BIN)/python -m vosedu export --out web/build/networks
+	$(BIN)/python web/tests/vectors.py web/build/vectors
+	cd web && node build.mjs --products && node --test tests/ && node build.mjs
+
+# The page in Chromium: learns and segments two scenes, so minutes.
+test-web: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
+	$(BIN)/python -m pytest -m browser tests/web/test_page.py
 
 # Every mutant of what docs/tests.md lists: hours. Ctrl-C stops it, and the same command goes on.
 mutation: $(VENV)/ready

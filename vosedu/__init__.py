@@ -16,7 +16,7 @@ The engine, in the order of the paper; an afternoon's reading:
 
 What may be skipped: `weights`, `device`, `cuda_graphs` and `errors` serve the engine; `pipeline` leads a video through it.
 In the wings: `files` (images, films, data sets), `evaluation` (J, F, speed), `training` (R offline, Section 3.3), `teaching`
-(what the notebooks show and ask), `commands` (python -m vosedu).
+(what the notebooks show and ask), `commands` (python -m vosedu), `web` (for browsers).
 
 Example:
 

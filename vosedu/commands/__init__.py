@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": "segment a bundled scene",
     "train": "train the refinement network",
     "distill": "make a compact backbone",
+    "export": "write the networks as ONNX, for a browser",
     "bench": "measure speed and memory here",
     "download": "fetch a data set",
     "doctor": "check this machine",
