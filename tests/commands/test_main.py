@@ -1,11 +1,14 @@
 """The command line as a whole: its commands, their help, and one clear line for everything unusable."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from helpers import write_clip
 
+import vosedu
 from vosedu import commands
 from vosedu.commands import COMMANDS, build_parser, main, settings
 from vosedu.config import Config
@@ -106,3 +109,16 @@ def test_the_status_is_the_commands(monkeypatch):
     monkeypatch.setattr(settings, "run", lambda args: 7)
     monkeypatch.setattr(commands.sys, "argv", ["vosedu", "settings"])
     assert main() == 7
+
+
+def test_output_in_another_code_page_ends_in_no_traceback(tmp_path):
+    """As on Windows, where redirected output has letters of Western Europe alone."""
+    done = subprocess.run([sys.executable, "-m", "vosedu", "segment", "кадры", "--masks", "m.png"], capture_output=True,
+                          env={**os.environ, "PYTHONIOENCODING": "cp1252"}, timeout=300)
+    assert done.returncode == 2 and done.stderr.startswith(b"vosedu: no such file or folder: \\u043a"), done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_the_version_is_said_once():
+    text = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'version = "{vosedu.__version__}"' in text
