@@ -22,7 +22,11 @@ ALSO = {
     "evaluation.metrics": ("test_properties",),
     "evaluation.scoring": ("evaluation/test_metrics",),
     **dict.fromkeys(("files.layouts", "files.clip"), ("files/test_datasets",)),
+    "files.annotations": ("files/test_given",),
+    "files.bundled": ("commands/test_notebooks",),
     "teaching": ("teaching/test_exercise",),
+    **dict.fromkeys(("teaching.parts", "teaching.solutions"), ("teaching/test_assembled",)),
+    "teaching.sources": ("project/test_notebooks",),
     "teaching.clickable": ("teaching/test_features", "teaching/test_widgets"),
 }
 """Module or wing -> what tests it beside the file of its name: files and folders below tests/, without .py."""
