@@ -93,6 +93,6 @@ def test_figures_do_not_replace_another_file(davis, capsys):
     (davis / "mine.json").write_text('{"images": []}')
     words = ["evaluate", "davis2017", "--root", str(davis), "--results", str(davis / "Annotations" / "480p"), "--quiet"]
     assert main([*words, "--json", str(davis / "mine.json")]) == 2
-    assert "holds no scores" in capsys.readouterr().err and (davis / "mine.json").read_text() == '{"images": []}'
+    assert "is not of this command" in capsys.readouterr().err and (davis / "mine.json").read_text() == '{"images": []}'
     for _ in range(2):
         assert main([*words, "--json", str(davis / "scores.json")]) == 0

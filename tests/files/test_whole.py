@@ -9,7 +9,17 @@ import subprocess
 import pytest
 
 from vosedu.errors import InputError
-from vosedu.files.whole import atomic, digest, make_folder, read_json, sweep, write_bytes, write_json
+from vosedu.files.whole import (
+    atomic,
+    digest,
+    make_folder,
+    read_json,
+    refuse_other_json,
+    refuse_strangers,
+    sweep,
+    write_bytes,
+    write_json,
+)
 
 
 def test_atomic_keeps_the_old_file_when_writing_fails(tmp_path):
@@ -115,3 +125,26 @@ def test_digest_of_several_files_is_that_of_what_sha256sum_prints(large):
         assert digest(files) == hashlib.sha256(lines.stdout).hexdigest()
     with pytest.raises(InputError, match=r"none\.bin: No such file"):
         digest([small, large.with_name("none.bin")])
+
+
+def test_json_of_another_command_is_not_replaced(tmp_path):
+    file = tmp_path / "r.json"
+    refuse_other_json("--json", file, "rows")
+    file.write_text('{"rows": []}')
+    refuse_other_json("--json", file, "rows")
+    for content in ('{"other": 1}', "no JSON", "[1]"):
+        file.write_text(content)
+        with pytest.raises(InputError, match=r"r\.json"):
+            refuse_other_json("--json", file, "rows")
+    (tmp_path / "folder.json").mkdir()
+    with pytest.raises(InputError, match="is there already"):
+        refuse_other_json("--json", tmp_path / "folder.json", "rows")
+
+
+def test_a_folder_without_a_mark_of_the_run_keeps_its_files(tmp_path):
+    refuse_strangers("--out", tmp_path / "nowhere", ["done.pt"], ["w.bin"])
+    (tmp_path / "w.bin").write_text("mine")
+    with pytest.raises(InputError, match=r"--out .*w\.bin is there already"):
+        refuse_strangers("--out", tmp_path, ["done.pt", "done.csv"], ["v.bin", "w.bin"])
+    (tmp_path / "done.csv").write_text("")
+    refuse_strangers("--out", tmp_path, ["done.pt", "done.csv"], ["v.bin", "w.bin"])

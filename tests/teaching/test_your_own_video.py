@@ -164,6 +164,9 @@ def test_studio_says_what_is_wrong_with_a_path_and_takes_an_uploaded_mask(clip, 
     assert np.array_equal(studio.painter.labels, painted(studio, labels))
     assert studio.painter.labels.any()
     assert (tmp_path / "out" / "m.png").exists(), "the upload's name cannot lead out of the folder"
+    (tmp_path / "out" / "m.png").write_text("mine")
+    studio.upload.value = ({**studio.upload.value[0], "last_modified": datetime(2020, 1, 1, tzinfo=timezone.utc)},)
+    assert "m.png is there already" in studio.note.value and (tmp_path / "out" / "m.png").read_text() == "mine"
 
 
 def test_links(tmp_path, monkeypatch):

@@ -29,7 +29,7 @@ from ..evaluation.frame_speed import (
 from ..evaluation.solver_speed import samples_sweep, solver
 from ..evaluation.timing import Clock, ceiling
 from ..features import BACKBONES, architecture
-from ..files.whole import atomic, make_folder, write_json
+from ..files.whole import atomic, make_folder, refuse_other_json, refuse_to_replace, write_json
 from .flags import positive
 
 
@@ -52,6 +52,10 @@ def run(args: argparse.Namespace) -> int:
     positive(args, repeats=1)
     if args.threads > 0:
         torch.set_num_threads(args.threads)
+    if args.json:
+        refuse_other_json("--json", args.json, "quick")
+    if args.figure:
+        refuse_to_replace("--figure", args.figure)
     for path in (args.json, args.figure):
         if path:
             make_folder(path.parent)

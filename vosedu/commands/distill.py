@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from ..errors import InputError
 from ..features import fold_batchnorm
-from ..files.whole import make_folder
+from ..files.whole import make_folder, refuse_strangers
 from ..training import distillation
 from ..training.checkpoints import save_weights
 from ..weights import load_pretrained
@@ -29,12 +29,13 @@ def run(args: argparse.Namespace) -> int:
     """Make a compact backbone from a teacher; resumes from OUT. This is how the bundled one was made."""
     if args.steps < 1:
         raise InputError(f"--steps is {args.steps}: give 1 or more")
+    path = args.out / "compact.safetensors"
+    refuse_strangers("--out", args.out, ["distillation.pt", "distillation.csv"], [path.name])
     teacher, _, _ = load_pretrained("mobilenet_v2", [args.teacher])
     with tqdm(total=args.steps, unit="step", file=sys.stderr) as bar:
         student = distillation.distill(
             fold_batchnorm(teacher), args.images, make_folder(args.out), args.steps, seed=args.seed, bar=bar
         )
-    path = args.out / "compact.safetensors"
     save_weights(path, "compact", {"backbone": student.body}, recipe=f"vosedu distill, {args.steps} steps, seed {args.seed}")
     print(f"{path}: use it with --weights; losses in {args.out / 'distillation.csv'}")
     return 0

@@ -10,7 +10,7 @@ from ..device import machine, versions
 from ..errors import InputError
 from ..evaluation import metrics
 from ..evaluation.scoring import claim, resumable_sequence, score_results, table
-from ..files.whole import make_folder, read_json, write_json
+from ..files.whole import make_folder, refuse_other_json, write_json
 from .flags import Settings, add_dataset_flags, add_engine_flags, sequences_of
 
 
@@ -28,8 +28,7 @@ def run(args: argparse.Namespace) -> int:
     asked = Settings.given(args)
     sequences = sequences_of(args)
     if args.json:
-        if args.json.is_file() and "sequences" not in read_json(args.json):
-            raise InputError(f"--json {args.json} is there already and holds no scores: give another name")
+        refuse_other_json("--json", args.json, "sequences")
         make_folder(args.json.parent)
     scorers, seconds, frames = {}, {}, {s.name: len(s.frame_names) for s in sequences}
     segmenter, settings = None, {"results": str(args.results)}

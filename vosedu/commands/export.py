@@ -7,10 +7,13 @@ import numpy as np
 
 from ..features import BACKBONES, architecture
 from ..files.clip import load_clip
-from ..files.whole import make_folder, write_bytes, write_json
+from ..files.whole import make_folder, refuse_other_json, refuse_strangers, write_bytes, write_json
 from ..segmenter import READOUT
 from ..web.export import PRECISIONS, described, exported, onnx_modules
 from ..weights import load_pretrained
+
+FACTS = "networks.json"
+"""What tells a folder of this command's."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +30,8 @@ def run(args: argparse.Namespace) -> int:
     """Write F and R as ONNX files of free sizes, each run and compared with PyTorch on random and on real frames."""
     onnx_modules()
     kind = architecture(args.backbone)
+    refuse_other_json("--out", args.out / FACTS, "precision")
+    refuse_strangers("--out", args.out, [FACTS], ("F.onnx", "R.onnx"))
     backbone, refinement, readout = load_pretrained(args.backbone, args.weights)
     made = exported(backbone, refinement, checking_frames(), args.precision)
     make_folder(args.out)
@@ -38,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         (args.out / "R.onnx").unlink(missing_ok=True)
         print("no refinement network in these weights, so no R.onnx: give R with --weights")
     facts = described(backbone, readout or READOUT, kind.short_side)
-    write_json(args.out / "networks.json", facts | {"precision": args.precision, "refinement": refinement is not None})
+    write_json(args.out / FACTS, facts | {"precision": args.precision, "refinement": refinement is not None})
     return 0
 
 

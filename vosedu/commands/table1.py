@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..evaluation import metrics
 from ..evaluation.scoring import claim, resumable_sequence
 from ..files import datasets
-from ..files.whole import digest, make_folder, write_json
+from ..files.whole import digest, make_folder, refuse_other_json, write_json
 from ..protocols import Engine
 from ..segmenter import Segmenter
 from ..training.baselines import BaseSegmenter, load_base_net
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     rows = chosen_rows({**base_rows(segmenter, base, args.fine_tuned), **our_rows(segmenter)}, args.rows)
     settings.announce(segmenter)
     noted, results = {"dataset": args.dataset, **settings.noted(segmenter)}, {}
-    make_folder(args.out)
+    refuse_other_json("--out", make_folder(args.out) / "table1.json", "rows")
     frames = sum(len(s.frame_names) for s in sequences) * len(rows)
     with tqdm(total=frames, unit="frame", disable=args.quiet, file=sys.stderr) as bar:
         for row, engine in rows.items():

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from ..device import machine, pick_device
 from ..errors import InputError
 from ..files import datasets
-from ..files.whole import make_folder
+from ..files.whole import make_folder, refuse_strangers
 from ..training import offline, processes
 from ..training.clips import AnnotatedVideo, AnyFrameClips, VideoClips, folder_and_names
 from ..training.kinds import KINDS
@@ -119,8 +119,9 @@ def run(args: argparse.Namespace) -> int:
     segmenter = segmenter.changed(config=replace(segmenter.config, window_share=0.0))  # a clip is looked at as a whole
     # once more, for the segmenter's has its batch normalisation folded away; what is trained and written has not
     pretrained = offline.Pretrained(*load_pretrained(args.backbone, args.weights))
-    training = kind(segmenter, sources, recipe, make_folder(args.out), kind.start(pretrained, args.fine_tune))
     path = args.out / f"{args.backbone}{kind.suffix}.safetensors"
+    refuse_strangers("--out", args.out, ["training.pt", "training.csv"], (path.name, "training.png"))
+    training = kind(segmenter, sources, recipe, make_folder(args.out), kind.start(pretrained, args.fine_tune))
     if training.rank == 0:
         print(f"vosedu: {kind.what} for {args.backbone} on {machine(segmenter.device)}, {training.samples.epoch} sequences per "
               f"epoch, processes {training.processes}", file=sys.stderr)

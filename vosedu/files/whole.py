@@ -128,6 +128,37 @@ def refuse_to_replace(flag: str, path: Path, made: Collection[str] = ()) -> None
                          "another name")
 
 
+def refuse_other_json(flag: str, path: Path, key: str) -> None:
+    """Refuse to write JSON over a file that is no JSON of this command's.
+
+    Args:
+        flag: that names the path, for the message.
+        path: of the file that is to be written.
+        key: that every file of this command has.
+
+    Raises:
+        InputError: something else is there.
+    """
+    if occupant(path) and not (path.is_file() and key in read_json(path)):
+        raise InputError(f"{flag} {path} is there already, and is not of this command: give another name")
+
+
+def refuse_strangers(flag: str, folder: Path, marks: Collection[str], names: Iterable[str]) -> None:
+    """Refuse a folder in which files of these names lie that no run has made.
+
+    Args:
+        flag: that names the folder, for the message.
+        folder: to be written to.
+        marks: files of which a run that was here has left one.
+        names: of files that are to be written.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    for name in () if any((folder / mark).is_file() for mark in marks) else names:
+        refuse_to_replace(flag, folder / name)
+
+
 def digest(files: Iterable[Path], standing: Mapping[Path, bytes] | None = None) -> str:
     """SHA-256 of a file; of several, of the lines that `sha256sum` would print for them (digest, two spaces, name).
 

@@ -20,7 +20,7 @@ from ..files.films import OverlayWriter
 from ..files.frames import FrameSource
 from ..files.images import check_first_mask, image_files, read_mask, resized, to_size, working_size, write_mask
 from ..files.threads import BackgroundWriter
-from ..files.whole import make_folder
+from ..files.whole import make_folder, refuse_to_replace
 from ..pipeline import segment_video, track
 from ..segmenter import Segmenter
 from ..training.effects import lay
@@ -121,6 +121,8 @@ class Studio(WithPlayer):
         """An uploaded file: a PNG is a mask, anything else the video."""
         file = self.upload.value[0]
         path = make_folder(self.out) / Path(file["name"]).name
+        if not (path.is_file() and path.read_bytes() == bytes(file["content"])):
+            refuse_to_replace("the upload", path)
         path.write_bytes(bytes(file["content"]))
         if path.suffix.lower() == ".png":
             self.painter.labels = to_size(read_mask(path, self.frames.size), self._size)
