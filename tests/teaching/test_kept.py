@@ -18,6 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as nnf
 from math import floor as down
+from os.path import join as upper
 FACTOR = 3
 table = np.zeros(4)
 
@@ -30,6 +31,7 @@ def odd(n):
 def answer(x, decorate=None):
     def inner(y):
         return down(y) + math.ceil(0.2)
+    "x".upper()
     return FACTOR * inner(x) + int(even(4)) + nnf.relu(torch.tensor(-1.0)).item()
 
 def broken(x):
@@ -53,6 +55,7 @@ def test_an_answer_takes_with_it_what_it_uses(notebook, tmp_path):
     path = kept.keep("thrice", notebook.answer, tmp_path / "mine")
     text = path.read_text(encoding="utf-8")
     assert path == tmp_path / "mine" / "thrice.py" and text.count("def even") == text.count("def odd") == 1
+    assert "join" not in text, "the method of a text has the name of something else"
     assert kept.load("thrice", tmp_path / "mine")(2.7) == notebook.answer(2.7) == 3 * (2 + math.ceil(0.2)) + 1
     kept.keep("thrice", notebook.odd, tmp_path / "mine")
     assert kept.load("thrice", tmp_path / "mine")(3) is True, "the last right answer counts"

@@ -1,5 +1,6 @@
 """Right answers are kept: each in a file of its own, in a folder that grows into the student's own engine (notebook 10)."""
 
+import dis
 import inspect
 import sys
 import textwrap
@@ -83,6 +84,6 @@ def _gather(function: Callable, parts: dict[str, str], seen: set[str]) -> None:
 
 
 def _names(code: types.CodeType) -> list[str]:
-    """The global names that a function may use, those of functions inside it too."""
-    inner = [name for constant in code.co_consts if isinstance(constant, types.CodeType) for name in _names(constant)]
-    return [*code.co_names, *inner]
+    """The global names that a function reads, those of functions inside it too; attributes are none."""
+    own = [step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")]
+    return [*own, *(name for part in code.co_consts if isinstance(part, types.CodeType) for name in _names(part))]
