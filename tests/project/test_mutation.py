@@ -178,3 +178,11 @@ def test_our_own_operators(name):
     source, changed = OURS[name]
     count = sum(len(list(OPERATORS[name].mutation_positions(node))) for node in ast_nodes(get_ast(source)))
     assert [mutate_code(source, OPERATORS[name], k) for k in range(count)] == changed
+
+
+def test_what_is_imported_for_all_trials_is_not_the_package():
+    """A trial would then test the package as it is, and every mutant survives."""
+    code = ("import sys, pathlib; from benchmarks.mutation import trials; trials.preload(pathlib.Path.cwd()); "
+            "print([n for n in sys.modules if n.split('.')[0] in ('vosedu', 'book')], 'torch' in sys.modules)")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[] True"
