@@ -23,6 +23,8 @@ ALSO = {
     "evaluation.scoring": ("evaluation/test_metrics",),
     **dict.fromkeys(("files.layouts", "files.clip"), ("files/test_datasets",)),
     "files.annotations": ("files/test_given",),
+    "files.frames": ("files/test_decoding", "files/test_given"),
+    "files.images": ("files/test_labels", "files/test_given"),
     "files.bundled": ("commands/test_notebooks",),
     "teaching": ("teaching/test_exercise",),
     **dict.fromkeys(("teaching.parts", "teaching.solutions"), ("teaching/test_assembled",)),
