@@ -29,7 +29,7 @@ ALSO = {
     "teaching": ("teaching/test_exercise",),
     **dict.fromkeys(("teaching.parts", "teaching.solutions"), ("teaching/test_assembled",)),
     "teaching.sources": ("project/test_notebooks",),
-    "teaching.clickable": ("teaching/test_features", "teaching/test_widgets"),
+    "teaching.image": ("teaching/test_features", "teaching/test_widget"),
 }
 """Module or wing -> what tests it beside the file of its name: files and folders below tests/, without .py."""
 

@@ -139,8 +139,8 @@ def keep(page, locator, name):
 @pytest.mark.parametrize("name", ["00_tour.ipynb", "03_gauss_newton_cg.ipynb"])
 def test_a_dragged_slider_changes_the_picture(page, name):
     run_all(page, name)
-    show(page, ".jp-OutputArea-output img.widget-image")
-    box = page.locator(".jp-OutputArea-output:has(img.widget-image)").first
+    show(page, ".jp-OutputArea-output img.vosedu-image")
+    box = page.locator(".jp-OutputArea-output:has(img.vosedu-image)").first
     handle = box.locator(".noUi-handle").first
 
     def drag():
@@ -163,8 +163,8 @@ def test_a_dragged_slider_changes_the_picture(page, name):
 
 def test_a_click_moves_the_probe(page):
     run_all(page, "01_features.ipynb")
-    image = show(page, ".jp-OutputArea-output img.clickable")
-    box = page.locator(".jp-OutputArea-output:has(img.clickable)").first
+    image = show(page, ".jp-OutputArea-output img.vosedu-image")
+    box = page.locator(".jp-OutputArea-output:has(img.vosedu-image)").first
     size = image.bounding_box()
     natural = image.evaluate("async e => (await e.decode(), [e.naturalWidth, e.naturalHeight])")  # 0 until it is loaded
     changes(page, box, lambda: image.click(position={"x": size["width"] / 4, "y": size["height"] / 2}))

@@ -107,12 +107,12 @@ def test_what_takes_long_is_marked_while_it_lasts():
 def test_what_stands_where():
     toy = Toy()
     assert toy.widget.children == (toy.image, toy.a, toy.b) and is_described(toy.widget)
-    assert toy.image.tooltip == "a grey picture and nothing else" and toy.image.width == "300"
+    sent = toy.image.get_state()
+    assert (sent["alt"], sent["width"], sent["clickable"]) == ("a grey picture and nothing else", 300, False)
     other = ipywidgets.Dropdown(description="other")
-    own = ipywidgets.Image(format="jpeg", tooltip="another grey picture than before")
-    toy = Toy(above=[other], play=70, note=True, image=own)
+    toy = Toy(above=[other], play=70, note=True)
     row, image, note, a, last = toy.widget.children
-    assert row.children == (other,) and image is own is toy.image and note is toy.note and a is toy.a and own.value
+    assert row.children == (other,) and image is toy.image and note is toy.note and a is toy.a
     play, slider = last.children
     assert slider is toy.b and isinstance(play, ipywidgets.Play) and is_described(toy.widget)
     assert (play.min, play.max, play.interval) == (0, 250, 70)

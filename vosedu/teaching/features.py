@@ -7,7 +7,6 @@ import ipywidgets
 import numpy as np
 import torch
 
-from .clickable import Clickable
 from .exercise import Exercise, as_array, need
 from .pictures import score_picture, with_scale
 from .widget import Widget
@@ -37,9 +36,8 @@ class Probe(Widget):
         self.depth = ipywidgets.ToggleButtons(options=options, value=3, description="depth")
         self.centred = ipywidgets.Checkbox(value=False, description="take the mean away")
         alt = "a frame with the probed position, and where another frame resembles it"
-        image = Clickable(alt=alt)
-        image.observe(self._click, "point")
-        super().__init__([self.depth, self.x, self.y, self.centred], 2 * width, alt, above=[self.depth], image=image)
+        super().__init__([self.depth, self.x, self.y, self.centred], 2 * width, alt, above=[self.depth])
+        self.image.observe(self._click, "point")
 
     def similarity(self) -> np.ndarray:
         """Cosine (h, w) of the probed position's features with every position of the second frame."""

@@ -82,7 +82,7 @@ def with_scale(picture: np.ndarray, limits: tuple[float, float] = SCORE_LIMITS) 
 
 
 def jpeg(picture: np.ndarray) -> bytes:
-    """uint8 RGB (H, W, 3) as JPEG bytes for an `ipywidgets.Image`."""
+    """uint8 RGB (H, W, 3) as JPEG bytes for an `image.Image`."""
     return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ..device import machine, pick_device, versions
+from .image import Image
 from .pictures import jpeg
 from .states import Shown, States, axis, decoded, encoded, settings, values_of
 
@@ -53,11 +54,10 @@ class Widget:
         above: what stands in a row above the picture, controls among them or not.
         play: milliseconds a step of a play button beside the last control, a slider; 0 for no such button.
         note: whether there is a line of text below the picture, which `prepare()` writes.
-        image: shows the picture; an `ipywidgets.Image` where left out.
 
     Attributes:
         controls: as given.
-        image: JPEG bytes in `image.value`.
+        image: an `image.Image`: JPEG bytes in `image.value`; a click sets `image.point` where `clickable` is set.
         note: the line of text, an `ipywidgets.HTML`.
         widget: all of it, for display.
     """
@@ -77,12 +77,10 @@ class Widget:
         above: Sequence[ipywidgets.DOMWidget] = (),
         play: int = 0,
         note: bool = False,
-        image: ipywidgets.DOMWidget | None = None,
     ):
         self.controls = tuple(controls)
-        # a page reader says an image's tooltip where there is no other text for it, and `Image` has no other
         self.alt = alt
-        self.image = image or ipywidgets.Image(format="jpeg", width=width, tooltip=alt)
+        self.image = Image(alt=alt, width=width, clickable=self.clickable is not None)
         self.note = ipywidgets.HTML()
         self._play, self._first = play, None
         self._lock, self._held = threading.RLock(), 0
