@@ -325,7 +325,7 @@ def test_cuda_agrees_with_cpu(segmenter):
 def test_bfloat16_is_for_the_networks_alone(segmenter):
     """Parameters cast once give what PyTorch's autocast gives; D and M stay in float32; masks agree with float32."""
     frames, labels = moving_shapes(9, size=(192, 256), step=8)
-    low = Segmenter.from_pretrained("compact", device="cpu", autocast=True)
+    low = Segmenter.from_pretrained("compact", device="cpu", precision="bfloat16")
     images = torch.from_numpy(frames[:1])
     with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
         maps = segmenter.backbone(images.permute(0, 3, 1, 2).float() / 255)

@@ -54,7 +54,7 @@ class Scripted:
         return draw
 
 
-def training(out, steps=4, start=None, kind=Training, autocast=False, **recipe):
+def training(out, steps=4, start=None, kind=Training, precision="float32", **recipe):
     recipe = Recipe(steps=steps, batch=2, height=64, **recipe)
-    segmenter = Segmenter.from_pretrained(config=TINY, device="cpu", autocast=autocast)
+    segmenter = Segmenter.from_pretrained(config=TINY, device="cpu", precision=precision)
     return kind(segmenter, [(Disks(recipe.size), 1)], recipe, out, start), Disks(recipe.size)

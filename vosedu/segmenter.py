@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from .aggregation import answer, laid_over
 from .augmentation import first_frame_samples
 from .beyond.corrections import corrected
+from .beyond.precision import pick_precision
 from .beyond.window import Windows
 from .config import BEST, Config
 from .cuda_graphs import Replayed
@@ -47,7 +48,7 @@ class Segmenter:
         readout: scale and offset of that readout.
         config: all numbers.
         device: "auto", "cpu", "cuda", "mps".
-        autocast: run F and R in bfloat16 (CUDA and CPU). The solver always works in float32.
+        precision: of F and R: "float32", "bfloat16", or "auto", the faster here. The solver always works in float32.
         short_side: frames are brought to so many pixels on their shorter side before F sees them, keeping their shape; 0: as
             they are. Long narrow ones are enlarged only until the longer side has 16/9 of that. Answers always have the
             video's own size.
@@ -61,14 +62,13 @@ class Segmenter:
         readout: tuple[float, float] | None = None,
         config: Config = BEST,
         device: str = "auto",
-        autocast: bool = False,
+        precision: str = "float32",
         short_side: int = 0,
         targets: Callable[[Config], Targets] = OnlineTargets,
     ):
         self.device = pick_device(device)
-        if autocast and self.device.type == "mps":
-            raise InputError("autocast is for CUDA and the CPU, and this is mps: leave --autocast away")
-        self.config, self.autocast, self.short_side, self.targets = config, autocast, short_side, targets
+        self.precision = pick_precision(precision, self.device)
+        self.config, self.short_side, self.targets = config, short_side, targets
         self.backbone, self.refinement = self._placed(backbone), refinement and self._placed(refinement)
         self.readout = readout or READOUT
         self.replayed: dict[str, Replayed] = {}
@@ -79,7 +79,7 @@ class Segmenter:
         """F or a network in R's place on the device, ready for inference; batch normalisation is folded away."""
         layout = torch.channels_last if self.device.type in ("cpu", "cuda") else torch.contiguous_format
         network = fold_batchnorm(network).to(self.device, memory_format=layout)
-        if self.autocast:  # convolutions are cast once, in place of in every frame
+        if self.precision == "bfloat16":  # convolutions are cast once, in place of in every frame
             for module in network.modules():
                 if isinstance(module, nn.Conv2d):
                     module.to(torch.bfloat16)
@@ -92,7 +92,7 @@ class Segmenter:
         weights: Sequence[Path | str] = (),
         config: Config = BEST,
         device: str = "auto",
-        autocast: bool = False,
+        precision: str = "float32",
         short_side: int = 0,
     ) -> "Segmenter":
         """A segmenter with trained weights: bundled for "compact", torchvision's for "resnet18" … "resnet101".
@@ -104,8 +104,9 @@ class Segmenter:
         Raises:
             InputError: weights or device are missing or unusable.
         """
-        chosen = pick_device(device)  # before weights are read: the cheaper complaint first
-        return cls(*load_pretrained(name, [Path(w) for w in weights]), config, str(chosen), autocast, short_side)
+        chosen = pick_device(device)  # before weights are read: the cheaper complaints first
+        precision = pick_precision(precision, chosen)
+        return cls(*load_pretrained(name, [Path(w) for w in weights]), config, str(chosen), precision, short_side)
 
     def changed(self, **parts: object) -> "Segmenter":
         """The same segmenter with other parts; this one stays as it is.
@@ -211,16 +212,16 @@ class Segmenter:
     # The networks are arguments, for a recording belongs to one, and segmenters that differ in R share their recordings.
 
     def _maps(self, images: Tensor, *, network: Backbone) -> tuple[Tensor, ...]:
-        with self._precision():
+        with self._autocast():
             return tuple(x.float() for x in network(images.permute(0, 3, 1, 2).float() / 255))
 
     def _refine(self, scores: Tensor, *features: Tensor, network: Refiner, size: tuple[int, int]) -> tuple[Tensor]:
-        with self._precision():
+        with self._autocast():
             return (network(features, scores, size).float(),)
 
-    def _precision(self):
+    def _autocast(self):
         # parameters are in bfloat16 already, and casts that were kept would not outlive a recording
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast, cache_enabled=False)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16", cache_enabled=False)
 
     @property
     def graphs(self) -> str:

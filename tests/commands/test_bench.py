@@ -54,7 +54,7 @@ def test_every_part_is_measured_printed_and_drawn(small, tmp_path, capsys):
     assert set(result["overlap"]) == {"decoding", "computing", "writing", "together"}
     text = capsys.readouterr().out
     assert text.count("\n| paper") == 4 and text.count("\n| fast") == 4 and "nan" not in text
-    assert "bfloat16 (--autocast): F " in text and "CUDA graphs off: no CUDA device" in text
+    assert "bfloat16 in place of float32: F " in text and "CUDA graphs off: no CUDA device" in text
     with Image.open(tmp_path / "b.png") as image:
         assert image.size == (1100, 640) and np.asarray(image.convert("L")).min() < 100
 

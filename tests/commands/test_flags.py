@@ -35,14 +35,14 @@ def other(f):
 
 def test_without_flags_the_defaults():
     assert given() == Settings() == Settings(
-        BEST, "best", "compact", (), True, "auto", False, 0, 0, BACKBONES["compact"].short_side)
+        BEST, "best", "compact", (), True, "auto", "auto", 0, 0, BACKBONES["compact"].short_side)
     assert Settings().short_side == 360
 
 
 def test_every_flag_reaches_its_setting():
     found = given("--preset", "paper", "--backbone", "resnet18", "--weights", "a.pt", "--weights", "b.pt", "--no-refinement",
-                  "--device", "cuda:1", "--autocast", "--threads", 3, "--seed", 17, "--short-side", 240)
-    assert found == Settings(PAPER, "paper", "resnet18", (Path("a.pt"), Path("b.pt")), False, "cuda:1", True, 3, 17, 240)
+                  "--device", "cuda:1", "--precision", "bfloat16", "--threads", 3, "--seed", 17, "--short-side", 240)
+    assert found == Settings(PAPER, "paper", "resnet18", (Path("a.pt"), Path("b.pt")), False, "cuda:1", "bfloat16", 3, 17, 240)
     assert given("--preset", "fast").config == FAST
 
 
@@ -106,17 +106,18 @@ def test_what_is_refused_in_which_words(words, message):
 def segmenter(settings, device="cpu"):
     """What `noted` looks at in one."""
     return SimpleNamespace(refinement=object() if settings.refinement else None, device=torch.device(device),
-                           config=settings.config)
+                           precision="float32" if settings.precision == "auto" else settings.precision, config=settings.config)
 
 
 @pytest.mark.parametrize("words", [
-    [], ["--preset", "fast", "--seed", 3, "--short-side", 0, "--autocast"],
+    [], ["--preset", "fast", "--seed", 3, "--short-side", 0, "--precision", "bfloat16"],
     ["--weights", "/w/a.pt", "--weights", "/w/b.safetensors", "--no-refinement", "--backbone", "resnet101"],
     [f"--{f.name.replace('_', '-')}={other(f)}" for f in fields(Config) if f.name != "samples"],
 ])
 def test_what_is_noted_beside_results_gives_the_settings_again(words):
     """By way of JSON; the device is the one that was found, the threads come from elsewhere."""
-    settings = replace(given(*words), device="cpu", threads=5)
+    settings = replace(given(*words), device="cpu", threads=5, precision=
+                       "bfloat16" if "bfloat16" in words else "float32")
     notes = json.loads(json.dumps(settings.noted(segmenter(settings))))
     assert Settings.recorded(notes, 5) == settings
 
@@ -129,7 +130,7 @@ def test_weights_are_noted_with_their_whole_path(tmp_path, monkeypatch):
     assert given("--device", "auto").noted(segmenter(settings, "cuda:1"))["device"] == "cuda"
 
 
-@pytest.mark.parametrize("name", ["preset", "backbone", "output", "device", "autocast", "seed", "short_side", "channels",
+@pytest.mark.parametrize("name", ["preset", "backbone", "output", "device", "precision", "seed", "short_side", "channels",
                                   "aggregation"])
 def test_a_setting_that_is_not_recorded_is_named(name):
     notes = Settings(device="cpu").noted(segmenter(Settings()))
@@ -146,21 +147,22 @@ def test_a_setting_that_is_not_recorded_is_named(name):
 def test_the_engine_is_made_of_what_the_flags_say(monkeypatch):
     counts = []
     monkeypatch.setattr(torch, "set_num_threads", counts.append)
-    found = given("--no-refinement", "--device", "cpu", "--short-side", 96, "--channels", 5, "--threads", 2).segmenter()
-    assert (found.refinement, found.short_side, found.device.type, found.autocast) == (None, 96, "cpu", False)
+    found = given("--no-refinement", "--device", "cpu", "--short-side", 96, "--channels", 5, "--threads", 2,
+                  "--precision", "float32").segmenter()
+    assert (found.refinement, found.short_side, found.device.type, found.precision) == (None, 96, "cpu", "float32")
     assert found.config == replace(BEST, channels=5) and found.backbone.name == "compact" and counts == [2]
-    found = given("--device", "cpu", "--autocast", "--weights", BUNDLED).segmenter()
-    assert found.refinement is not None and found.autocast and found.short_side == 360 and counts == [2]
+    found = given("--device", "cpu", "--precision", "bfloat16", "--weights", BUNDLED).segmenter()
+    assert found.refinement is not None and found.precision == "bfloat16" and found.short_side == 360 and counts == [2]
 
 
 def test_what_runs_is_said_and_a_missing_refinement_too(capsys):
     settings = Settings(preset="fast")
     settings.announce(segmenter(settings))
     said = capsys.readouterr().err
-    assert said.startswith("vosedu: compact on ") and said.endswith(", preset fast\n") and said.count("\n") == 1
-    settings.announce(SimpleNamespace(refinement=None, device=torch.device("cpu")))
+    assert said.startswith("vosedu: compact on ") and said.endswith(", float32, preset fast\n") and said.count("\n") == 1
+    settings.announce(SimpleNamespace(refinement=None, precision="float32", device=torch.device("cpu")))
     assert "masks come from the target model alone" in capsys.readouterr().err
-    Settings(refinement=False).announce(SimpleNamespace(refinement=None, device=torch.device("cpu")))
+    Settings(refinement=False).announce(SimpleNamespace(refinement=None, precision="float32", device=torch.device("cpu")))
     assert capsys.readouterr().err.count("\n") == 1, "asked for, so not missing"
 
 

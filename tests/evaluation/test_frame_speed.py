@@ -123,7 +123,7 @@ def test_a_shortcut_is_as_many_times_faster_as_what_it_replaces_takes_longer(mon
     expected = {"median": 2.5, "least": 2.0, "greatest": 3.0}
     assert found == {"bfloat16": {"F": expected, "R": expected}, "CUDA graphs": {"F": expected, "R": expected}, "graphs": "on"}
     assert frame_speed.shortcut_lines(found) == [
-        "bfloat16 (--autocast): F 2.50 times as fast (2.00 to 3.00), R 2.50 times as fast (2.00 to 3.00)",
+        "bfloat16 in place of float32: F 2.50 times as fast (2.00 to 3.00), R 2.50 times as fast (2.00 to 3.00)",
         "CUDA graphs on: F 2.50 times as fast (2.00 to 3.00), R 2.50 times as fast (2.00 to 3.00)"]
 
 
@@ -131,7 +131,8 @@ def test_shortcuts_that_a_device_has_not_are_said_to_be_absent():
     found = frame_speed.shortcuts(ScriptedClock(float32=[4.0], bfloat16=[2.0]), "compact", (48, 64), 1)
     assert found["CUDA graphs"] == {} and found["graphs"] == "off: no CUDA device"
     none = {"bfloat16": {}, "CUDA graphs": {}, "graphs": "off: no CUDA device"}  # as on MPS
-    assert frame_speed.shortcut_lines(none) == ["bfloat16 (--autocast): not on this device", "CUDA graphs off: no CUDA device"]
+    assert frame_speed.shortcut_lines(none) == ["bfloat16 in place of float32: not on this device",
+                                                "CUDA graphs off: no CUDA device"]
 
 
 def test_live_learning_is_set_against_the_passes_of_its_samples(engine, monkeypatch):

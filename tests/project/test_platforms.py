@@ -11,7 +11,6 @@ import torch
 
 from vosedu.device import pick_device
 from vosedu.errors import InputError
-from vosedu.segmenter import Segmenter
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "vosedu").glob("*.py"))
@@ -92,12 +91,6 @@ def test_devices_by_fakes(monkeypatch, cuda, mps, asked, found):
     else:
         with pytest.raises(InputError, match=re.escape(found)):
             pick_device(asked)
-
-
-def test_autocast_is_not_for_mps(segmenter, monkeypatch):
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    with pytest.raises(InputError, match="autocast is for CUDA and the CPU"):
-        Segmenter(segmenter.backbone, device="mps", autocast=True)
 
 
 def test_oldest_versions_come_from_pyproject():

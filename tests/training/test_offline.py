@@ -177,7 +177,7 @@ def test_bfloat16_goes_the_same_way(tmp_path, kind):
     """Where the segmenter works in bfloat16, the network that is trained does; its loss and gradient are about the same."""
     start = kind.start(Pretrained(*load_pretrained("compact")), False)
     exact, _ = training(tmp_path / "exact", kind=kind, start=start)
-    rough, held_out = training(tmp_path / "rough", kind=kind, start=start, autocast=True)
+    rough, held_out = training(tmp_path / "rough", kind=kind, start=start, precision="bfloat16")
     rough.network.load_state_dict(exact.network.state_dict())
     batch = next(iter(exact.batches(0)))
     (loss, direction, types), (rough_loss, rough_direction, rough_types) = gradient(exact, batch), gradient(rough, batch)

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from ..beyond.precision import pick_precision
 from ..config import PAPER
 from ..device import machine, pick_device, versions
 from ..evaluation.frame_speed import (
@@ -39,7 +40,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=int, default=3, help="of everything that is compared (default 3)")
     parser.add_argument("--backbone", default="compact", help=", ".join(BACKBONES) + " (random parameters; default compact)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    parser.add_argument("--autocast", action="store_true", help="bfloat16 in the networks, on CUDA or a CPU")
+    parser.add_argument("--precision", default="auto", help="of F and R: float32, bfloat16, or auto (default): the faster here")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: PyTorch's choice)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--figure", type=Path, metavar="FILE.png", help="draw cost over objects, pixels, samples and frames")
@@ -60,10 +61,13 @@ def run(args: argparse.Namespace) -> int:
         if path:
             make_folder(path.parent)
     with tempfile.TemporaryDirectory() as folder, tqdm(unit="part", disable=args.quiet, file=sys.stderr) as bar:
-        result = measure_all(args.backbone, args.device, args.autocast, args.quick, args.repeats, Path(folder), bar)
-    result["machine"], result["versions"] = machine(pick_device(args.device)), versions()
-    result["backbone"], result["quick"], result["autocast"] = args.backbone, args.quick, args.autocast
-    print(f"{result['machine']}, {', '.join(f'{k} {v}' for k, v in result['versions'].items())}; backbone {args.backbone}\n")
+        result = measure_all(args.backbone, args.device, args.precision, args.quick, args.repeats, Path(folder), bar)
+    device = pick_device(args.device)
+    result["machine"], result["versions"] = machine(device), versions()
+    result["precision"] = pick_precision(args.precision, device)
+    result["backbone"], result["quick"] = args.backbone, args.quick
+    numbers = ", ".join(f"{k} {v}" for k, v in result["versions"].items())
+    print(f"{result['machine']}, {numbers}; backbone {args.backbone}, {result['precision']}\n")
     print(table(result))
     if args.json:
         write_json(args.json, result)
@@ -72,9 +76,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def measure_all(backbone: str, device: str, autocast: bool, quick: bool, repeats: int, folder: Path, bar: tqdm) -> dict:
+def measure_all(backbone: str, device: str, precision: str, quick: bool, repeats: int, folder: Path, bar: tqdm) -> dict:
     """Every measurement; `folder` takes what writing writes."""
-    segmenter = build(backbone, device, autocast)
+    segmenter = build(backbone, device, precision)
     clock, budget = Clock(segmenter.device), 2.0 if quick else 6.0
     steps: dict[str, Callable[[], object]] = {
         "matrix product FLOP/s": lambda: ceiling(clock, repeats),

@@ -24,7 +24,7 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
                        help="backbone or refinement weights (.safetensors, .pt, .pth); may be given twice")
     group.add_argument("--no-refinement", action="store_true", help="read masks from D alone, the paper's D-only")
     group.add_argument("--device", default="auto", help="auto (cuda, then mps, then cpu), cpu, cuda, cuda:1, mps")
-    group.add_argument("--autocast", action="store_true", help="bfloat16 in the networks, on CUDA or a CPU")
+    group.add_argument("--precision", default="auto", help="of F and R: float32, bfloat16, or auto (default): the faster here")
     group.add_argument("--threads", type=int, default=0, help="CPU threads (default: PyTorch's choice)")
     group.add_argument("--seed", type=int, default=0, help="of augmentation and start (default 0)")
     group.add_argument("--short-side", type=int, metavar="N", help="work on frames shrunk or enlarged to N pixels on their "
@@ -81,7 +81,7 @@ class Settings:
     weights: tuple[Path, ...] = ()
     refinement: bool = True
     device: str = "auto"
-    autocast: bool = False
+    precision: str = "auto"
     threads: int = 0
     seed: int = 0
     short_side: int = BACKBONES["compact"].short_side
@@ -101,7 +101,7 @@ class Settings:
         changes = {f.name: getattr(args, f.name) for f in fields(Config) if getattr(args, f.name) is not None}
         short_side = architecture(args.backbone).short_side if args.short_side is None else args.short_side
         return cls(replace(PRESETS[args.preset], **changes), args.preset, args.backbone, tuple(args.weights),
-                   not args.no_refinement, args.device, args.autocast, args.threads, args.seed, short_side)
+                   not args.no_refinement, args.device, args.precision, args.threads, args.seed, short_side)
 
     @classmethod
     def recorded(cls, notes: dict, threads: int) -> "Settings":
@@ -110,7 +110,7 @@ class Settings:
         Raises:
             InputError: one is missing or of another kind.
         """
-        kinds = {"preset": str, "backbone": str, "output": str, "device": str, "autocast": bool, "seed": int, "short_side": int}
+        kinds = {"preset": str, "backbone": str, "output": str, "device": str, "precision": str, "seed": int, "short_side": int}
         wrong = next((name for name, kind in kinds.items() if type(notes.get(name)) is not kind), None)
         wrong = wrong or next((f.name for f in fields(Config) if f.name not in notes), None)
         if wrong:
@@ -119,14 +119,14 @@ class Settings:
         files = notes.get("weights")
         weights = tuple(Path(str(file)) for file in files) if isinstance(files, list) else ()
         return cls(config, notes["preset"], notes["backbone"], weights, notes["output"] != "D only", notes["device"],
-                   notes["autocast"], threads, notes["seed"], notes["short_side"])
+                   notes["precision"], threads, notes["seed"], notes["short_side"])
 
     def segmenter(self) -> Segmenter:
         """The engine that they ask for."""
         if self.threads > 0:
             torch.set_num_threads(self.threads)
         found = Segmenter.from_pretrained(
-            self.backbone, self.weights, self.config, self.device, self.autocast, self.short_side
+            self.backbone, self.weights, self.config, self.device, self.precision, self.short_side
         )
         return found if self.refinement else found.changed(refinement=None)
 
@@ -138,7 +138,7 @@ class Settings:
             "weights": [str(w.resolve()) for w in self.weights] or "bundled or ImageNet",
             "output": "refinement" if segmenter.refinement else "D only",
             "device": segmenter.device.type,
-            "autocast": self.autocast,
+            "precision": segmenter.precision,
             "seed": self.seed,
             "short_side": self.short_side,
             **asdict(segmenter.config),
@@ -146,7 +146,8 @@ class Settings:
 
     def announce(self, segmenter: Segmenter) -> None:
         """Say on stderr what runs, and on what."""
-        print(f"vosedu: {self.backbone} on {machine(segmenter.device)}, preset {self.preset}", file=sys.stderr)
+        where = f"{machine(segmenter.device)}, {segmenter.precision}"
+        print(f"vosedu: {self.backbone} on {where}, preset {self.preset}", file=sys.stderr)
         if segmenter.refinement is None and self.refinement:
             print("vosedu: no refinement weights for this backbone, so masks come from the target model alone "
                   "(the paper's D-only); give R with --weights", file=sys.stderr)

@@ -39,12 +39,12 @@ NETWORKS = {"features", "refinement"}
 """Stages that are F and R; everything else is what this project's own part of a frame costs."""
 
 
-def build(backbone: str, device: str, autocast: bool = False) -> Segmenter:
+def build(backbone: str, device: str, precision: str = "float32") -> Segmenter:
     """F and R with random parameters."""
     torch.manual_seed(0)
     network = build_backbone(backbone)
     refinement = Refinement(network.channels).eval().requires_grad_(False)
-    return Segmenter(network, refinement, config=PAPER, device=device, autocast=autocast)
+    return Segmenter(network, refinement, config=PAPER, device=device, precision=precision)
 
 
 def pictures(size: tuple[int, int], count: int = 8) -> list[np.ndarray]:
@@ -143,7 +143,7 @@ def shortcuts(clock: Clock, backbone: str, size: tuple[int, int], repeats: int) 
     segmenter = build(backbone, str(clock.device))
     kinds, found = {"float32": segmenter}, {"bfloat16": {}, "CUDA graphs": {}}
     if clock.device.type != "mps":
-        kinds["bfloat16"] = build(backbone, str(clock.device), autocast=True)
+        kinds["bfloat16"] = build(backbone, str(clock.device), precision="bfloat16")
     if segmenter.replayed:
         kinds["launched"] = segmenter.without_graphs()
     for name, call in passes(segmenter, size).items():
@@ -162,7 +162,7 @@ def shortcut_lines(found: dict) -> list[str]:
     """`shortcuts` in words."""
     low, replayed = (", ".join(f"{name} {r['median']:.2f} times as fast ({r['least']:.2f} to {r['greatest']:.2f})"
                                for name, r in found[kind].items()) for kind in ("bfloat16", "CUDA graphs"))
-    return [f"bfloat16 (--autocast): {low or 'not on this device'}",
+    return [f"bfloat16 in place of float32: {low or 'not on this device'}",
             f"CUDA graphs {found['graphs']}" + (f": {replayed}" if replayed else "")]
 
 

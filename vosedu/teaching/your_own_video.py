@@ -141,7 +141,8 @@ class Studio(WithPlayer):
         film, given = self.out / f"{self.frames.path.stem}-overlay.mp4", to_size(labels, self.frames.size)
         write_mask(self.out / f"{self.frames.path.stem}-painted.png", given)
         segmenter = Segmenter.from_pretrained(
-            "compact", config=PRESETS[self.preset.value], device=self.device, short_side=self.short_side.value
+            "compact", config=PRESETS[self.preset.value], device=self.device, precision="auto",
+            short_side=self.short_side.value,
         )
         frames, scores, answers = Packed(), [], Packed(exact=True)
         self.bar.value, self.bar.max = 0, self.frames.count or 100

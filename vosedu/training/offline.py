@@ -95,8 +95,8 @@ class Training:
     """Training of R: the network, its optimiser, and how far it has come. Subclasses train another network.
 
     Args:
-        segmenter: gives F, the settings of D and the device; its own R is not used. With `autocast`, the network that is
-            trained runs in bfloat16 too; its parameters, the losses and all that is solved stay float32.
+        segmenter: gives F, the settings of D and the device; its own R is not used. In bfloat16, the network that is
+            trained runs in it too; its parameters, the losses and all that is solved stay float32.
         sources: as `Samples` takes them.
         recipe: all numbers.
         out: folder of the checkpoint `training.pt`, of D's files and of the curves. Where it has a checkpoint, the run goes
@@ -209,7 +209,7 @@ class Training:
 
     def output(self, network: nn.Module, *inputs: object) -> Tensor:
         """The output of a network that is trained, float32; on the way there it works in bfloat16 if the segmenter does."""
-        with torch.autocast(self.segmenter.device.type, torch.bfloat16, enabled=self.segmenter.autocast):
+        with torch.autocast(self.segmenter.device.type, torch.bfloat16, enabled=self.segmenter.precision == "bfloat16"):
             return network(*inputs).float()
 
     def losses(self, batch: tuple) -> Tensor:
