@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-from teaching.known import CELLS, features_of, mask_of, moved
+from teaching.known import CELLS, Reddish, features_of, mask_of, moved
 
 from vosedu.config import BEST
 from vosedu.segmenter import FirstFrame
@@ -70,7 +70,7 @@ def every_widget():
     made = [
         toured(), Player(FRAMES, SCORES, LABELS), Probe(FRAMES[:2], maps),
         Relearner([FRAMES[0], FRAMES[2]], samples, features_of(moved(CELLS, 0, 2), 9), CONFIG),
-        Microscope(FRAMES[0], samples, CONFIG), WarpBench(FRAMES[0], LABELS[0]),
+        Microscope(FRAMES[0], samples, CONFIG), WarpBench(FRAMES[0], LABELS[0], Reddish()),
         BlobBench(engine, FRAMES[0], scores, MAPS), DepthBench(engine, FRAMES[0], scores, MAPS, LABELS[0]),
         memory(), training(),
         CurveReader({"long": (FRAMES, LABELS[:1] * 4, LABELS, SCORES),

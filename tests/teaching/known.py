@@ -1,7 +1,12 @@
 """Features that say plainly where a target is, so that what is learned from them is known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import torch
+
+from vosedu.config import BEST
+from vosedu.features import TARGET_DEPTH
 
 CELLS = ((1, 1), (2, 1), (3, 1), (4, 1), (4, 2), (4, 3))
 """The target's cells of 16 x 16 pixels, an L in a frame of 96 x 128 (6 x 8 cells)."""
@@ -27,3 +32,23 @@ def mask_of(cells):
 
 def moved(cells, down, right):
     return [(row + down, column + right) for row, column in cells]
+
+
+class Reddish:
+    """What stands for a segmenter: the features of a cell are its mean colour, and D's score is the share of red in it."""
+
+    def __init__(self, config=BEST):
+        self.config = config
+        self.started = []
+
+    def changed(self, config):
+        self.last = Reddish(config)
+        return self.last
+
+    def features(self, images):
+        batch = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()
+        return (torch.nn.functional.avg_pool2d(batch, 16),) * (TARGET_DEPTH + 1)
+
+    def start(self, frame, mask):
+        self.started.append((frame, mask))
+        return SimpleNamespace(targets=SimpleNamespace(scores=lambda maps: maps[None, 0] / 255))

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from teaching.answers import Answers, exercises_of, judge
+from teaching.known import Reddish
 from teaching.seeing import close, flat, is_described, shown, tinted
 
 from vosedu.teaching import augmentation
@@ -20,7 +21,7 @@ def bench():
     frame, mask = flat(GROUND, (120, 160)), np.zeros((120, 160), np.uint8)
     for part in (LONG, SHORT):
         frame[part], mask[part] = COAT, 1
-    return WarpBench(frame, mask)
+    return WarpBench(frame, mask, Reddish())
 
 
 def turned(bench, degrees, factor=1.0, right=0):
@@ -75,13 +76,30 @@ def test_blur_softens_the_image_and_not_its_label(bench):
     assert steps[0] > 100 > 40 > steps[1], "along the end of the long arm"
 
 
-def test_its_picture_has_the_filled_background_left_and_the_sample_right(bench):
+def test_its_score_map_is_of_the_sample_as_it_is_now():
+    """By a D that is learned from the frame alone, and the mean of it over the target."""
+    frame, mask, engine = flat((0, 0, 90), (128, 160)), np.zeros((128, 160), np.uint8), Reddish()
+    frame[48:80, 48:80], mask[48:80, 48:80] = (204, 0, 0), 1
+    bench = WarpBench(frame, mask, engine)
+    assert engine.last.config.samples == 1 and engine.config.samples > 1
+    (seen, given), = engine.last.started
+    assert np.array_equal(seen, frame) and np.array_equal(given, mask)
+    before = np.hsplit(shown(bench), 3)[2].astype(int)
+    assert 0.6 < bench.found() < 0.8 and f"{bench.found():.2f}" in bench.words(), "cells at its rim are half of it"
+    bench.shift.value = 48
+    after = np.hsplit(shown(bench), 3)[2].astype(int)
+    assert 0.6 < bench.found() < 0.8 and np.abs(before - after)[50:78, 50:78].mean() > 30, "the map follows the target"
+    bench.shift.value = -80
+    assert not bench.sample()[1].any() and bench.found() == 0, "out of the frame"
+
+
+def test_its_picture_has_the_filled_background_left_and_the_sample_in_the_middle(bench):
     bench.shift.value = 40
-    left, right = np.hsplit(shown(bench), 2)
+    left, right, _ = np.hsplit(shown(bench), 3)
     assert left.shape == (120, 160, 3)
     assert close(left, GROUND, 12), "nothing of the target is left"
     assert close(right[52:58, 84:116], tinted(COAT), 25), "the sample's target is tinted"
-    assert close(right[52:58, 46:76], GROUND, 25) and close(right[80:, :], GROUND)
+    assert close(right[52:58, 46:76], GROUND, 25) and close(right[80:, :150], GROUND)
 
 
 def test_its_controls(bench):

@@ -99,9 +99,20 @@ def test_a_chart_s_curve_goes_through_all_values():
     assert picture.shape == (140, 224, 3)
     for x, y in ((62, 78), (112, 28), (162, 53), (212, 78)):
         assert picture[y, x].max() < 110, "dark"
-    assert close(picture[100:, 100:], 255, 0) and close(picture[30:60, :60], 255, 0)
+    assert close(picture[100:127, 100:], 255, 0) and close(picture[30:60, :60], 255, 0)
     picture = chart(np.array([0.25, 1.0, 0.5]), 0, (140, 224), "J", (0, 1))
     assert says(picture, "J 0.25") and not says(picture, "J 0.5"), "the value of the marked point"
+
+
+def test_a_chart_has_its_ends_in_numbers_and_its_marks_as_lines():
+    values = np.array([4000.0, 40, 400])
+    picture, marked = (chart(values, 0, (140, 224), "loss", marks=marks).astype(int) for marks in ((), (1, 2)))
+    assert says(picture, "loss 4e+03")
+    assert close(picture[28, 60:200].max(axis=-1), 225, 31) and close(picture[128, 12:60], 225, 31)
+    changed = np.unique(np.argwhere((picture != marked).any(axis=2))[:, 1])
+    assert changed.tolist() == [112, 212], "one line at each"
+    assert not np.array_equal(chart(values * 2, 0, (140, 224), "")[:28, 150:], chart(values, 0, (140, 224), "")[:28, 150:])
+    assert not np.array_equal(chart(values * 2, 0, (140, 224), "")[110:, :60], chart(values, 0, (140, 224), "")[110:, :60])
 
 
 def test_a_chart_without_limits_is_logarithmic():

@@ -115,6 +115,54 @@ def test_a_video_that_is_opened_anew_has_nothing_to_save_yet(clip, tmp_path):
     assert studio.painter is not before and studio.canvas.children == (studio.painter,) and not studio.painter.labels.any()
 
 
+def test_what_enters_later_is_painted_where_it_enters(clip, tmp_path, monkeypatch):
+    """Frames are turned to and back; what was painted in each goes to the engine under its number."""
+    folder, labels = clip
+    studio = Studio(folder, tmp_path / "out", device="cpu")
+    assert (studio.at.value, studio.at.max) == (0, 5) and studio.painted() == {}
+    one = painted(studio, labels)
+    studio.painter.labels = one
+    first = studio.painter
+    studio.at.value = 3
+    assert studio.painter is not first and not studio.painter.labels.any() and "frame 0" in studio.note.value
+    assert np.abs(studio.painter.frame.astype(int) - first.frame).mean() > 5, "another frame is under the brush"
+    two = np.zeros_like(one)
+    two[:40, -60:] = 2
+    studio.painter.labels = two
+    studio.at.value = 5
+    studio.at.value = 0
+    assert np.array_equal(studio.painter.labels, one) and sorted(studio.painted()) == [0, 3]
+    given = []
+    monkeypatch.setattr(your_own_video, "segment_video", lambda _segmenter, _source, masks, *_: given.append(masks) or iter(()))
+    monkeypatch.setattr(your_own_video, "Player", lambda *_: 1 / 0)  # the masks are what counts here
+    with pytest.raises(ZeroDivisionError):
+        studio.run()
+    size = labels.shape[1:]
+    assert given[0].keys() == {0, 3} and all(np.array_equal(given[0][k], to_size(m, size)) for k, m in ((0, one), (3, two)))
+    assert np.array_equal(read_mask(tmp_path / "out" / "my clip-painted-003.png"), to_size(two, size))
+    studio.painter.labels = np.zeros_like(one)
+    assert list(studio.painted()) == [3], "what is wiped out is not painted"
+    studio.short_side.value = 360
+    assert studio.painted() == {} and studio.at.value == 0
+
+
+def test_the_run_begins_with_the_first_painted_frame(clip, tmp_path):
+    folder, labels = clip
+    studio = Studio(folder, tmp_path / "out", device="cpu")
+    seen = []
+    monkey = your_own_video.Live.show
+    studio.at.value = 3
+    studio.painter.labels = to_size(labels[3], studio.painter.labels.shape)
+    try:
+        your_own_video.Live.show = lambda live, shown: seen.append((shown.index, studio.stage.children)) or monkey(live, shown)
+        studio.run()
+    finally:
+        your_own_video.Live.show = monkey
+    assert [index for index, _ in seen] == [3, 4, 5] and isinstance(seen[1][1][0], your_own_video.Live), "shown as they come"
+    assert len(studio.player.frames) == 2 and (studio.bar.value, studio.bar.max) == (3, 3)
+    assert [p.stem for p in image_files(tmp_path / "out" / "my clip-masks")] == ["003", "004", "005"]
+
+
 @pytest.mark.parametrize("preset", ["best", "fast", "paper"])
 def test_the_chosen_preset_and_the_painting_go_to_the_engine(clip, tmp_path, monkeypatch, preset):
     class Stop(Exception):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import cv2
 import ipywidgets
@@ -9,24 +10,30 @@ import numpy as np
 import torch
 
 from ..augmentation import cut_out, paste
+from ..features import TARGET_DEPTH
 from ..files.images import overlay
+from ..segmenter import Segmenter
 from .exercise import Exercise, need
+from .pictures import score_picture
 from .widget import Widget
 
 
 class WarpBench(Widget):
-    """One first-frame sample, by hand: turn, scale and blur the target over its inpainted background.
+    """One first-frame sample, by hand: turn, scale and blur the target over its inpainted background, and see what a D that
+    has learned from the frame alone makes of it.
 
     Args:
         frame: uint8 RGB (H, W, 3).
         mask: (H, W), nonzero on the target.
+        segmenter: F, and the settings of D.
 
     Attributes:
         angle, scale, shift, blur: sliders: degrees (clockwise on the page), factor, columns to the right, pixels.
     """
 
-    def __init__(self, frame: np.ndarray, mask: np.ndarray):
-        self.pieces = cut_out(frame, mask)
+    def __init__(self, frame: np.ndarray, mask: np.ndarray, segmenter: Segmenter):
+        self.pieces, self._segmenter = cut_out(frame, mask), segmenter
+        self._alone = segmenter.changed(config=replace(segmenter.config, samples=1)).start(frame, mask).targets
         rows, columns = np.nonzero(mask)
         self._centre = float(columns.mean()), float(rows.mean())
         width = frame.shape[1]
@@ -35,8 +42,8 @@ class WarpBench(Widget):
         self.shift = ipywidgets.IntSlider(value=0, min=-width // 2, max=width // 2, description="shift")
         self.blur = ipywidgets.FloatSlider(value=0, min=0, max=6, step=0.5, description="blur")
         super().__init__(
-            [self.angle, self.scale, self.shift, self.blur], min(960, 2 * width),
-            "the frame with the target cut out, and the target laid over it again as the sliders say",
+            [self.angle, self.scale, self.shift, self.blur], min(1200, 3 * width),
+            "the frame with the target cut out, the target laid over it again as the sliders say, and D's score map of that",
         )
 
     def grid(self) -> dict[ipywidgets.ValueWidget, Sequence[object]]:
@@ -46,12 +53,20 @@ class WarpBench(Widget):
                 self.blur: (0.0, 2.0, 5.0)}
 
     def words(self) -> str:
-        """How large the target now is."""
-        return f"{self._now[1].astype(bool).mean():.1%} of the frame is target."
+        """How large the target now is, and how D scores it."""
+        return (f"{self._now[1].astype(bool).mean():.1%} of the frame is target. A D that has seen the frame alone scores "
+                f"{self.found():.2f} on it.")
 
     def prepare(self) -> None:
-        """Warp the target."""
+        """Warp the target, and score the frame with it."""
         self._now = self.sample()
+        with torch.inference_mode():
+            self._scores = self._alone.scores(self._segmenter.features(self._now[0][None])[TARGET_DEPTH][0])[0].cpu().numpy()
+
+    def found(self) -> float:
+        """D's mean score on the target, as it lies now; 1 is right, and 0 where none of it is in view."""
+        mask = self._now[1] > 0
+        return float(cv2.resize(self._scores, mask.shape[::-1])[mask].mean()) if mask.any() else 0.0
 
     def sample(self) -> tuple[np.ndarray, np.ndarray]:
         """The image (H, W, 3) and its mask (H, W)."""
@@ -60,8 +75,8 @@ class WarpBench(Widget):
         return paste(self.pieces, warp, self.blur.value)
 
     def picture(self) -> np.ndarray:
-        """The background with its hole filled, and the sample with its label; uint8 RGB, side by side."""
-        return np.hstack([self.pieces.background, overlay(*self._now)])
+        """The background with its hole filled, the sample with its label, its score map; uint8 RGB, side by side."""
+        return np.hstack([self.pieces.background, overlay(*self._now), score_picture(self._scores, self._now[0])])
 
 
 def _about(answer: Callable) -> None:

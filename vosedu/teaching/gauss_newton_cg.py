@@ -100,14 +100,17 @@ class Microscope(Widget):
         return "Gauss-Newton step {}, CG iteration {}".format(*self.steps[index]) if index else "start"
 
     def picture(self, index: int | None = None) -> np.ndarray:
-        """Score map on the left, loss above residual on the right with an iteration marked, the slider's where left out;
-        uint8 RGB."""
+        """Score map on the left, loss above residual on the right with an iteration marked, the slider's where left out,
+        and the first iteration of each Gauss-Newton step; uint8 RGB."""
         index = self.index.value if index is None else index
         left = with_scale(score_picture(self.scores[index], self.frame))
         cv2.putText(left, self.caption(index), (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
         half = left.shape[0] // 2, left.shape[1]
-        right = np.vstack([chart(np.array(self.losses), index, half, "loss"),
-                           chart(np.array(self.residuals), index, (left.shape[0] - half[0], half[1]), "CG residual")])
+        starts = [k for k, (_, iteration) in enumerate(self.steps) if iteration == 1]
+        right = np.vstack([
+            chart(np.array(self.losses), index, half, "blue: Gauss-Newton steps; loss", marks=starts),
+            chart(np.array(self.residuals), index, (left.shape[0] - half[0], half[1]), "CG residual", marks=starts),
+        ])
         return np.hstack([left, right])
 
 

@@ -134,12 +134,19 @@ def parts_picture(frame: np.ndarray, colours: np.ndarray, scores: np.ndarray, la
 
 
 def chart(
-    values: np.ndarray, marker: int, size: tuple[int, int], title: str, limits: tuple[float, float] | None = None
+    values: np.ndarray,
+    marker: int,
+    size: tuple[int, int],
+    title: str,
+    limits: tuple[float, float] | None = None,
+    marks: Sequence[int] = (),
 ) -> np.ndarray:
-    """A curve over its index, one point marked; uint8 RGB (H, W, 3). Drawn in a millisecond.
+    """A curve over its index, one point marked, between its least and its greatest value; uint8 RGB (H, W, 3). Drawn in a
+    millisecond.
 
     Args:
-        limits: of the axis, which is then linear; without them it is logarithmic.
+        limits: of the axis, which is then linear; without them it is logarithmic, from the least value to the greatest.
+        marks: indices at which a vertical line stands.
     """
     height, width = size
     picture = np.full((height, width, 3), 255, np.uint8)
@@ -148,6 +155,14 @@ def chart(
     x = 12 + (width - 24) * np.arange(len(values)) / max(1, len(values) - 1)
     y = 28 + (height - 40) * (1 - (heights - low) / (high - low))
     points = np.stack([x, y], axis=1).round().astype(np.int32)
+    for k in marks:
+        cv2.line(picture, (points[k][0], 28), (points[k][0], height - 12), (190, 205, 230), 1)
+    for value, row in ((high, 28), (low, height - 12)):
+        cv2.line(picture, (12, row), (width - 12, row), (225, 225, 225), 1)
+        text = f"{value if limits else 10**value:.3g}"
+        font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.4
+        left = width - 12 - cv2.getTextSize(text, font, size, 1)[0][0] if value == high else 12
+        cv2.putText(picture, text, (left, row - 4), font, size, (110, 110, 110), 1, cv2.LINE_AA)
     cv2.polylines(picture, [points], False, (60, 60, 60), 2, cv2.LINE_AA)
     cv2.circle(picture, tuple(points[marker].tolist()), 6, (214, 39, 40), -1, cv2.LINE_AA)
     text = f"{title} {values[marker]:.3g}"

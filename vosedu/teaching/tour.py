@@ -11,7 +11,8 @@ from ..files import datasets
 from ..files.clip import Clip, load_clip
 from ..pipeline import track
 from ..segmenter import Segmenter
-from .pictures import pca_colours
+from .live import Live
+from .pictures import Packed, pca_colours
 from .player import Player
 from .states import Shown, WithPlayer
 from .widget import pressed
@@ -107,8 +108,11 @@ class Tour(WithPlayer):
             first = 0 if self.scene.value.startswith("davis2016/") else datasets.scene(self.scene.value).given[i]
             mask = (clip.masks[first] == i).astype(np.uint8)
             self.bar.value, self.bar.max = 0, len(clip.frames) - first
-            frames, colours, scores, labels, basis = [], [], [], [], None
+            frames, labels, colours, scores, basis = Packed(), Packed(exact=True), [], [], None
+            live = Live(clip.size)
+            self.stage.children = [live]
             for shown in track(self.segmenter, clip, {first: mask}):
+                live.show(shown)
                 picture, basis = pca_colours(self.segmenter.features(shown.frame[None])[TARGET_DEPTH][0], basis)
                 frames.append(shown.frame)
                 colours.append(picture)

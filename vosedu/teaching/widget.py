@@ -15,6 +15,9 @@ from .image import Image
 from .pictures import jpeg
 from .states import Shown, States, axis, decoded, encoded, settings, values_of
 
+SLIDERS = ipywidgets.IntSlider, ipywidgets.FloatSlider, ipywidgets.FloatLogSlider, ipywidgets.SelectionSlider
+"""Have a track as long as a range of some hundred steps needs."""
+
 
 def setup(seed: int = 0) -> torch.device:
     """Seed NumPy and PyTorch, set the size of figures, print versions, device and seed; returns the device."""
@@ -88,6 +91,9 @@ class Widget:
         for control in self.controls:
             control.observe(self.draw, "value")
         below = [control for control in self.controls if control not in above]
+        for control in below:
+            if isinstance(control, SLIDERS):
+                control.layout.width, control.layout.max_width = "480px", "100%"
         if play:
             below[-1] = ipywidgets.HBox([_play_button(below[-1], play), below[-1]])
         head = [ipywidgets.HBox(above)] if above else []

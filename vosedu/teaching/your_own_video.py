@@ -24,6 +24,7 @@ from ..files.whole import make_folder, refuse_to_replace
 from ..pipeline import segment_video, track
 from ..segmenter import Segmenter
 from ..training.effects import lay
+from .live import Live, with_windows
 from .painter import Painter, snap
 from .pictures import Packed
 from .player import Player
@@ -51,7 +52,8 @@ def download_link(text: str, paths: Sequence[Path]) -> str:
 
 
 class Studio(WithPlayer):
-    """Open a video, paint its first frame, run, look, take the masks home.
+    """Open a video, paint its first frame, and any other in which an object enters or is to be corrected; run, look, take
+    the masks home.
 
     Args:
         path: video file or folder of frames that is open at first.
@@ -60,7 +62,9 @@ class Studio(WithPlayer):
 
     Attributes:
         source, short_side, preset: text and dropdowns, the settings.
-        painter: of the video that is open.
+        at: slider, the frame that is painted on.
+        masks: frame index -> what was painted there, uint8 ids at the working size; without the frame under the brush.
+        painter: of that frame.
         player: of the last run, or None.
         links: what the browser can save of it.
         widget: all of it, for display.
@@ -82,6 +86,8 @@ class Studio(WithPlayer):
         self.bar = ipywidgets.IntProgress(description="progress", layout=ipywidgets.Layout(width="220px"))
         self.note, self.stage, self.canvas = ipywidgets.HTML(), ipywidgets.VBox(), ipywidgets.VBox()
         self.links = ipywidgets.HTML()
+        self.at = ipywidgets.IntSlider(description="paint frame", continuous_update=False, layout=wide)
+        self.at.observe(lambda change: self._guard(lambda: self._turn(change.old)), "value")
         for control in (self.source, self.short_side):
             control.observe(lambda _change: self._guard(self.open), "value")
         self.upload.observe(lambda _change: self._guard(self._take), "value")
@@ -89,7 +95,7 @@ class Studio(WithPlayer):
         self.widget = Shown(self, [
             ipywidgets.HBox([self.source, self.upload]),
             ipywidgets.HBox([self.short_side, self.preset, *self.buttons, self.bar]),
-            self.note, self.links, self.canvas, self.stage,
+            self.note, self.links, self.at, self.canvas, self.stage,
         ])
 
     def about(self) -> str:
@@ -111,11 +117,32 @@ class Studio(WithPlayer):
     def open(self) -> None:
         """Read the first frame and lay it under the brush."""
         self.frames = FrameSource(Path(self.source.value).expanduser())
-        self._size = working_size(self.frames.size, self.short_side.value)
-        self.painter = Painter(resized(next(iter(self.frames))[1], self._size))
-        self.canvas.children = [self.painter]
+        self._size, self.masks, self.painter = working_size(self.frames.size, self.short_side.value), {}, None
+        with self.at.hold_trait_notifications():
+            self.at.max, self.at.value = max(0, (self.frames.count or 1) - 1), 0
+        self._turn(0)
         self.stage.children, self.player, self.bar.value, self.links.value = [], None, 0, ""
-        self.note.value = "Paint each object with a number of its own; <i>snap to edges</i> tidies a rough outline; then run."
+        self.note.value = ("Paint each object with a number of its own; <i>snap to edges</i> tidies a rough outline; then run. "
+                           "What enters later is painted in the frame in which it does.")
+
+    def _turn(self, before: int) -> None:
+        """Lay the frame that the slider says under the brush; what was painted in the one before is kept."""
+        masks = self.painted(before)
+        frame = next((picture for _, picture in self.frames.whole(self.at.value)), None)
+        if frame is None:
+            raise InputError(f"frame {self.at.value} cannot be read: choose an earlier one")
+        self.masks = {index: labels for index, labels in masks.items() if index != self.at.value}
+        self.painter = Painter(resized(frame, self._size), masks.get(self.at.value))
+        self.canvas.children = [self.painter]
+        elsewhere = ", ".join(map(str, sorted(self.masks)))
+        self.note.value = f"Painted so far: frame {elsewhere}." if elsewhere else "Nothing is painted in another frame."
+
+    def painted(self, now: int | None = None) -> dict[int, np.ndarray]:
+        """Frame index -> ids (h, w) of all frames in which anything is painted; `now` is the frame under the brush."""
+        if self.painter is None:
+            return {}
+        here = {self.at.value if now is None else now: self.painter.labels}
+        return {index: labels for index, labels in sorted({**self.masks, **here}.items()) if labels.any()}
 
     def _take(self) -> None:
         """An uploaded file: a PNG is a mask, anything else the video."""
@@ -135,20 +162,26 @@ class Studio(WithPlayer):
 
     def run(self) -> None:
         """Segment the video; masks, overlay and the painted mask go into `out`."""
-        labels = self.painter.labels
-        check_first_mask(labels, "the painting")
+        painted = self.painted()
+        check_first_mask(painted[min(painted)] if painted else self.painter.labels, "the painting")
         folder = make_folder(self.out / f"{self.frames.path.stem}-masks")
-        film, given = self.out / f"{self.frames.path.stem}-overlay.mp4", to_size(labels, self.frames.size)
-        write_mask(self.out / f"{self.frames.path.stem}-painted.png", given)
+        film = self.out / f"{self.frames.path.stem}-overlay.mp4"
+        given = {index: to_size(labels, self.frames.size) for index, labels in painted.items()}
+        for index, labels in given.items():
+            name = f"-{self.frames.names(index + 1)[-1]}" if index else ""
+            write_mask(self.out / f"{self.frames.path.stem}-painted{name}.png", labels)
         segmenter = Segmenter.from_pretrained(
             "compact", config=PRESETS[self.preset.value], device=self.device, precision="auto",
             short_side=self.short_side.value,
         )
         frames, scores, answers = Packed(), [], Packed(exact=True)
-        self.bar.value, self.bar.max = 0, self.frames.count or 100
+        self.bar.value, self.bar.max = 0, (self.frames.count or 100) - min(given)
+        live = Live(self._size)
+        self.stage.children = [live]
         with OverlayWriter(film, self.frames.fps, self.frames.size) as drawing, BackgroundWriter() as writer:
-            for shown in segment_video(segmenter, self.frames, {0: given}, folder, writer, drawing):
-                frames.append(resized(shown.frame, self._size))
+            for shown in segment_video(segmenter, self.frames, given, folder, writer, drawing):
+                live.show(shown)
+                frames.append(with_windows(resized(shown.frame, self._size), shown))
                 answers.append(to_size(shown.labels, self._size))
                 if shown.state.scores is not None:
                     scores.append(shown.state.scores.amax(dim=0).float().cpu().numpy())
