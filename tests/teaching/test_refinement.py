@@ -175,6 +175,28 @@ def unshared(convolve, weight, h, s, order=1):
     return convolve(torch.cat(parts, 1), weight)
 
 
+def level(x, scores, deeper, project, mix, first, attention, second, last=True, to_input=False, relu=True, both=True,
+          mode="bilinear"):
+    """In another order than the solution: step by step, with numbered maps."""
+    s = F.interpolate(scores, tuple(x.shape[-2:]), mode=mode)
+    a = project(x)
+    a = mix(torch.cat((a, s) if last else (s, a), 1))
+    for number, (convolution, branch) in enumerate((first, second)):
+        if number and not both:
+            break
+        b = convolution(a)
+        a = (a if to_input else b) + branch(b)
+        a = a.clamp_min(0) if relu else a
+        a = a if number else attention(deeper, a)
+    return a
+
+
+def level_in_place(x, scores, deeper, *parts):
+    found = level(x, scores, deeper, *parts)
+    x.zero_(), scores.zero_(), deeper.zero_()
+    return found
+
+
 TABLE = {
     "channel_attention": Answers(
         [attention, attention_by_hand],
@@ -191,6 +213,14 @@ TABLE = {
          (lambda c, w, h, s: c(h, w[:, :-1]).expand(3, -1, -1, -1), "scores' part"),
          (lambda c, w, h, s: unshared(lambda x, k: F.conv2d(x, k, padding=1), w, h, s), "not all of it came from"),
          (lambda c, w, h, s: shared(c, w, h, s.flip(0)), "split alike"), (lambda c, w, h, s: shared(c, -w, h, s), "split")],
+    ),
+    "refinement_level": Answers(
+        [level, level_in_place, lambda *given: level(*given).double().numpy()],
+        [(lambda *given: level(*given, last=False), "last channel"), (lambda *given: level(*given, to_input=True), "own input"),
+         (lambda *given: level(*given, relu=False), "ends in a ReLU"), (lambda *given: level(*given, both=False), "missing"),
+         (lambda *given: level(*given, mode="nearest"), "bilinearly"), (lambda x, s, deeper, *parts: deeper, "shape"),
+         (lambda *given: level(*given) * float("nan"), "NaN"), (lambda x, *rest: torch.zeros(1, 8, 6, 8), "T joins"),
+         (lambda *given: level(*given)[0], "shape")],
     ),
 }
 

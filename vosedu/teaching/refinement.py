@@ -253,3 +253,53 @@ shared_convolution = Exercise(
     ("A kernel over joined channels can be cut along its input channels.",
      "convolve(h, weight[:, :-1]) once, plus convolve(scores, weight[:, -1:]): the sum broadcasts over objects."),
 )
+
+
+def _level(x: torch.Tensor, s: torch.Tensor, deeper: torch.Tensor, parts: dict[str, Callable], **slips: bool) -> torch.Tensor:
+    """One level of eq. (5) from its parts; `slips` names what goes wrong in it."""
+    def residual(y: torch.Tensor, block: tuple[Callable, Callable]) -> torch.Tensor:
+        h = block[0](y)
+        h = (y if slips.get("input") else h) + block[1](h)
+        return h if slips.get("linear") else F.relu(h)
+
+    up = F.interpolate(s, size=x.shape[2:], mode="nearest" if slips.get("nearest") else "bilinear")
+    joined = [up, parts["project"](x)] if slips.get("first") else [parts["project"](x), up]
+    shallower = residual(parts["mix"](torch.cat(joined, dim=1)), parts["first"])
+    z = parts["attention"](deeper, shallower)
+    return z if slips.get("short") else residual(z, parts["second"])
+
+
+def _refinement_level(answer: Callable) -> None:
+    g = torch.Generator().manual_seed(7)
+    x, s, deeper = (torch.randn(1, c, h, w, generator=g) for c, h, w in ((10, 6, 8), (1, 3, 4), (8, 3, 4)))
+
+    def convolution(inputs: int, size: int) -> Callable:
+        kernel = torch.randn(8, inputs, size, size, generator=g) / (inputs * size**2) ** 0.5
+        return lambda y: F.conv2d(y, kernel, padding=size // 2)
+
+    def attention(deep: torch.Tensor, shallow: torch.Tensor) -> torch.Tensor:
+        factors = (shallow.mean((2, 3), True) - 2 * deep.mean((2, 3), True)).sigmoid()
+        return shallow * factors + F.interpolate(deep, size=shallow.shape[2:], mode="bilinear")
+
+    parts = {"project": convolution(10, 1), "mix": convolution(9, 3), "first": (convolution(8, 1), convolution(8, 3)),
+             "attention": attention, "second": (convolution(8, 1), convolution(8, 3))}
+    slips = {
+        "The score is the last channel, not the first.": "first",
+        "A residual block adds to what its 1x1 convolution gives, not to its own input.": "input",
+        "A residual block ends in a ReLU.": "linear",
+        "The second residual block is missing.": "short",
+        "The score is enlarged bilinearly.": "nearest",
+    }
+    need(
+        answer(x, s, deeper, *parts.values()), _level(x, s, deeper, parts),
+        {said: _level(x, s, deeper, parts, **{slip: True}) for said, slip in slips.items()},
+        "T joins the projected features with the enlarged score and mixes them; then a residual block, attention, another block.",
+    )
+
+
+refinement_level = Exercise(
+    "refinement_level", _refinement_level,
+    ("Read the first row of Figure 2 from left to right: every box is one step, and the dotted line is the score.",
+     "A helper for the residual block pays: it is used twice, once on each side of the attention block. Its h is what the 1x1 "
+     "convolution gives."),
+)

@@ -138,6 +138,22 @@ def shared_convolution(convolve, weight, features, scores):
     return convolve(features, weight[:, :-1]) + convolve(scores, weight[:, -1:])
 
 
+# Exercise 05.3: one level of R
+# The score joins as the last channel, at the size of this level's features. A residual block adds to what its own 1x1
+# convolution gives, not to its input. The attention block stands between the two, for it needs both maps.
+
+
+def refinement_level(x, scores, deeper, project, mix, first, attention, second):
+    """x (1, C, h, w), scores (1, 1, h', w'), deeper (1, 64, h", w"); z of this level, (1, 64, h, w)."""
+    def residual(y, convolution, branch):
+        base = convolution(y)
+        return F.relu(base + branch(base))
+
+    resized = F.interpolate(scores, size=x.shape[2:], mode="bilinear")
+    encoded = mix(torch.cat([project(x), resized], dim=1))
+    return residual(attention(deeper, residual(encoded, *first)), *second)
+
+
 # Exercise 06.1: the weights of the memory
 # The new weight is set against the *previous newest* one, which for the first insertion is $\gamma_0 = \eta$; normalising
 # scales all weights alike, the newest among them, so doing it once at the end gives the same.
