@@ -293,7 +293,7 @@ def _refinement_level(answer: Callable) -> None:
     need(
         answer(x, s, deeper, *parts.values()), _level(x, s, deeper, parts),
         {said: _level(x, s, deeper, parts, **{slip: True}) for said, slip in slips.items()},
-        "T joins the projected features with the enlarged score and mixes them; then a residual block, attention, another block.",
+        "T joins the projected features and the enlarged score and mixes them; then residual block, attention, residual block.",
     )
 
 
