@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vosedu.errors import InputError
 
+from .beside import lay_beside
 from .execute import NOTEBOOKS, executed
 from .moving import record
 from .pdf import print_book
@@ -45,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
             draw_poster(args.out)
         if args.pdf:
             print(f"{args.out / 'book.pdf'}: {print_book(pages.resolve(), args.out / 'book.pdf')} sheets")
+        lay_beside(pages, args.out)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

@@ -29,6 +29,7 @@ pytest.importorskip("sphinx", reason='pip install -e ".[book]"')
 
 from book import chromium, colab, pages, pdf, poster, slides, strip
 from book.__main__ import main
+from book.beside import lay_beside
 from book.execute import NOTEBOOKS, ROOT, executed, key
 from book.site import build_site, mended
 
@@ -243,8 +244,9 @@ def test_binder_takes_its_packages_from_pyproject():
 
 def test_the_workflow_builds_tests_and_publishes():
     text = (ROOT / ".github" / "workflows" / "book.yml").read_text(encoding="utf-8")
-    steps = [text.index(part) for part in ("make test-book", "python -m book --pdf --poster", "pip wheel", "book.colab",
-                                           "upload-pages-artifact", "deploy-pages")]
+    order = ("make web", "make test-book", "python -m book --pdf --poster", "pip wheel", "book.colab", "upload-pages-artifact",
+             "deploy-pages")
+    steps = [text.index(part) for part in order]
     assert steps == sorted(steps)
     targets = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert "\ntest-book: book " in targets and "\nbook-print: " in targets
@@ -266,6 +268,21 @@ def test_what_the_theme_leaves_undone():
     assert mended('<th class="head"><p></p></th><h1>x</h1><pre>a</pre>') == (
         '<td class="head"></td><h1>x</h1><pre tabindex="0">a</pre>')
     assert "<h1>Search</h1>" in mended('<article role="main" id="furo-main-content">')
+
+
+def test_what_is_made_elsewhere_is_laid_beside_and_linked(tmp_path):
+    pages, out, engine = tmp_path / "html", tmp_path, tmp_path / "dist"
+    pages.mkdir(), engine.mkdir()
+    first = '<h1>Book</h1><p id="also-here"></p><p>end</p>'
+    (pages / "index.html").write_text(first)
+    assert lay_beside(pages, out, engine) == [] and (pages / "index.html").read_text() == first, "no link that leads nowhere"
+    (engine / "index.html").write_text("engine")
+    (out / "poster.pdf").write_text("poster")
+    assert lay_beside(pages, out, engine) == ["engine/index.html", "poster.pdf"]
+    links = Page((pages / "index.html").read_text()).links
+    assert links == ["engine/index.html", "poster.pdf"] and all((pages / link).is_file() for link in links)
+    with pytest.raises(InputError, match="no place for links"):
+        lay_beside(pages, out, engine)
 
 
 def test_bad_flags_are_one_line(capsys):
@@ -294,7 +311,9 @@ class Page(HTMLParser):
 
 
 def read_pages(site):
-    return {path: Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
+    """The book's own pages: the engine's, where it lies beside them, have their own tests (tests/web)."""
+    paths = sorted(path for path in site.rglob("*.html") if path.relative_to(site).parts[0] != "engine")
+    return {path: Page(path.read_text(encoding="utf-8")) for path in paths}
 
 
 def test_nothing_is_fetched_from_elsewhere_and_every_file_is_there(site):
@@ -401,7 +420,7 @@ RAW = r"""() => {
 
 
 def all_pages(site):
-    return [path for path in sorted(site.rglob("*.html")) if not {"_static", "slides"} & {*path.parts}]
+    return [path for path in sorted(site.rglob("*.html")) if not {"_static", "slides", "engine"} & {*path.parts}]
 
 
 def faults(page):
