@@ -115,77 +115,102 @@ def changes(page, box, act):
     )
 
 
-def show(page, selector):
-    """Scroll until the element is drawn (JupyterLab draws only what is near the window); returns it."""
-    panel = page.locator(".jp-WindowedPanel-outer").first
-    panel.evaluate("e => e.scrollTop = 0")
-    for _ in range(60):
-        found = page.locator(selector)
-        if found.count() and found.first.is_visible():
-            found.first.scroll_into_view_if_needed()
-            page.wait_for_timeout(800)
-            return found.first
-        panel.evaluate("e => e.scrollTop += 500")
-        page.wait_for_timeout(150)
-    pytest.fail(f"nothing like {selector} in the notebook")
-
-
 def keep(page, locator, name):
     """A picture of an element, where pictures are asked for."""
     if folder := os.environ.get("VOSEDU_SCREENSHOTS"):
         locator.screenshot(path=str(Path(folder) / f"{name}.png"))
 
 
-@pytest.mark.parametrize("name", ["00_tour.ipynb", "03_gauss_newton_cg.ipynb"])
-def test_a_dragged_slider_changes_the_picture(page, name):
-    run_all(page, name)
-    show(page, ".jp-OutputArea-output img.vosedu-image")
-    box = page.locator(".jp-OutputArea-output:has(img.vosedu-image)").first
-    handle = box.locator(".noUi-handle").first
-
-    def drag():
-        handle.scroll_into_view_if_needed()
-        at = handle.bounding_box()
-        x, y = at["x"] + at["width"] / 2, at["y"] + at["height"] / 2
-        page.mouse.move(x, y)
-        page.mouse.down()
-        page.mouse.move(x + 40, y, steps=8)
-        page.mouse.up()
-
-    reading = box.locator(".widget-readout").first
-    before = reading.inner_text()
-    changes(page, box, drag)
-    assert reading.inner_text() != before
-    changes(page, box, lambda: (handle.focus(), page.keyboard.press("ArrowLeft")))
-    keep(page, box, name.split(".")[0])
-    assert page.thrown == []
+def boxes(page):
+    """Every output that has a widget, scrolled to, with the index of its cell; from top to bottom."""
+    panel, seen = page.locator(".jp-WindowedPanel-outer").first, set()
+    panel.evaluate("e => e.scrollTop = 0")
+    for _ in range(80):
+        page.wait_for_timeout(200)
+        for cell in page.locator(".jp-Cell:has(.jp-OutputArea-output .jupyter-widgets)").all():
+            index = cell.get_attribute("data-windowed-list-index")
+            if index not in seen:
+                seen.add(index)
+                cell.scroll_into_view_if_needed()
+                page.wait_for_timeout(800)
+                yield int(index), page.locator(f".jp-Cell[data-windowed-list-index='{index}'] .jp-OutputArea-output").last
+        if panel.evaluate("e => e.scrollTop + e.clientHeight >= e.scrollHeight - 2"):
+            return
+        panel.evaluate("e => e.scrollTop += 500")
 
 
-def test_a_click_moves_the_probe(page):
-    run_all(page, "01_features.ipynb")
-    image = show(page, ".jp-OutputArea-output img.vosedu-image")
-    box = page.locator(".jp-OutputArea-output:has(img.vosedu-image)").first
+def unnamed(box):
+    """The controls in a box for which a screen reader has no words."""
+    roles = "slider|button|checkbox|combobox|spinbutton|textbox|radio|img"
+    return re.findall(rf'^ *- (?:{roles})(?! "[^"]).*', box.aria_snapshot(), re.M)
+
+
+def operate(page, box):
+    """Move the first control of a box: a slider by mouse and by key, another by a click; the picture must change each time."""
+    handles = box.locator(".noUi-handle")
+    if handles.count():
+        handle = handles.first
+        changes(page, box, lambda: drag(page, handle))
+        changes(page, box, lambda: (handle.focus(), page.keyboard.press("ArrowLeft")))
+    else:
+        other = box.locator(".widget-toggle-buttons button:not(.mod-active), input[type=checkbox]").first
+        changes(page, box, lambda: other.click())
+
+
+def drag(page, handle):
+    """A slider by the mouse, by 40 pixels towards the middle of its track."""
+    handle.scroll_into_view_if_needed()
+    at, track = handle.bounding_box(), handle.locator("xpath=ancestor::*[contains(@class, 'noUi-target')]").bounding_box()
+    x, y = at["x"] + at["width"] / 2, at["y"] + at["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + (40 if x < track["x"] + track["width"] / 2 else -40), y, steps=8)
+    page.mouse.up()
+
+
+def probe(page, box):
+    """A click in the first of two frames sets both sliders to where it was."""
+    image = box.locator("img.vosedu-image")
     size = image.bounding_box()
     natural = image.evaluate("async e => (await e.decode(), [e.naturalWidth, e.naturalHeight])")  # 0 until it is loaded
     changes(page, box, lambda: image.click(position={"x": size["width"] / 4, "y": size["height"] / 2}))
     found = [int(text) for text in box.locator(".widget-readout").all_inner_texts()]
     assert abs(found[0] - natural[0] / 4) <= 2 and abs(found[1] - natural[1] / 2) <= 2
-    keep(page, box, "01_features")
-    assert page.thrown == []
 
 
-def test_a_stroke_reaches_python(page):
-    run_all(page, "09_your_own_video.ipynb")
-    canvas = show(page, ".jp-OutputArea-output canvas")
-    image = page.locator(".jp-OutputArea-output div:has(> canvas) > img").first
-    before = image.get_attribute("src")
-    keep(page, page.locator(".jp-OutputArea-output:has(canvas)").first, "09_your_own_video")
-    box = canvas.bounding_box()
-    page.mouse.move(box["x"] + 20, box["y"] + 20)
+def stroke(page, box):
+    """What is painted by the mouse reaches Python, which sends the picture back."""
+    canvas = box.locator("canvas")
+    image = box.locator("div:has(> canvas) > img").first
+    before, at = image.get_attribute("src"), canvas.bounding_box()
+    page.mouse.move(at["x"] + 20, at["y"] + 20)
     page.mouse.down()
-    page.mouse.move(box["x"] + 90, box["y"] + 60, steps=6)
+    page.mouse.move(at["x"] + 90, at["y"] + 60, steps=6)
     page.mouse.up()
     page.wait_for_function("([img, old]) => img.src !== old", arg=[image.element_handle(), before])
+
+
+def expected(name):
+    """The indices of the cells that show a widget, as committed."""
+    cells = json.loads((NOTEBOOKS / name).read_text(encoding="utf-8"))["cells"]
+    return [k for k, cell in enumerate(cells) if any("vosedu_widget" in o.get("metadata", {}) for o in cell.get("outputs", []))]
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in NOTEBOOKS.glob("*.ipynb") if expected(path.name)))
+def test_every_widget_is_operated_and_every_control_has_a_name(page, name):
+    run_all(page, name)
+    found = []
+    for index, box in boxes(page):
+        found.append(index)
+        assert unnamed(box) == [], f"cell {index}"
+        if box.locator("canvas").count():
+            stroke(page, box)
+        elif box.locator("img.vosedu-image").count():
+            operate(page, box)
+        if name.startswith("01"):
+            probe(page, box)
+        keep(page, box, f"{name.split('.')[0]}-{index}")
+    assert set(expected(name)) <= set(found)
     assert page.thrown == []
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from vosedu.teaching.image import Image
+from vosedu.teaching.painter import Painter
 
 
 def test_picture_text_and_click_go_to_the_browser_and_back():
@@ -26,3 +27,4 @@ def test_a_point_is_two_whole_numbers():
 def test_the_browsers_part_is_there():
     text = str(Image._esm)
     assert 'model.set("point"' in text and "img.alt" in text
+    assert "function nameControls" in text and "function nameControls" in str(Painter._esm), "which both of them call"

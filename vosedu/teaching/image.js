@@ -20,5 +20,6 @@ export default { render({ model, el }) {
   }
   model.on("change:value", show);
   el.append(img); show();
-  return () => { model.off("change:value", show); if (url) URL.revokeObjectURL(url); };
+  const unname = nameControls(el);
+  return () => { unname(); model.off("change:value", show); if (url) URL.revokeObjectURL(url); };
 } };

@@ -6,6 +6,11 @@ import anywidget
 import traitlets
 
 
+def script(name: str) -> str:
+    """The browser's part of a widget: a file of this folder, with `names.js` before it, which it calls."""
+    return "\n".join(Path(__file__).with_name(file).read_text(encoding="utf-8") for file in ("names.js", name))
+
+
 class Image(anywidget.AnyWidget):
     """A picture with its text. (`ipywidgets.Image` has none: a page reader would be told of a file without a name.)
 
@@ -17,7 +22,7 @@ class Image(anywidget.AnyWidget):
         point: (x, y) of the last click, in the picture's own pixels; (-1, -1) before the first.
     """
 
-    _esm = Path(__file__).with_name("image.js")
+    _esm = script("image.js")
     value = traitlets.Bytes().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
     width = traitlets.Int().tag(sync=True)

@@ -71,5 +71,6 @@ export default { render({ model, el }) {
     cross(); };
   model.on("change:value", show);
   stage.append(img, canvas); el.append(bar, stage); show();
-  return () => { model.off("change:value", show); if (url) URL.revokeObjectURL(url); };
+  const unname = nameControls(el);
+  return () => { unname(); model.off("change:value", show); if (url) URL.revokeObjectURL(url); };
 } };

@@ -1,7 +1,6 @@
 """Painting a mask: the browser collects strokes; everything that decides about pixels is Python, and is tested there."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import anywidget
 import cv2
@@ -10,6 +9,7 @@ import traitlets
 
 from ..errors import InputError
 from ..files.images import overlay
+from .image import script
 from .pictures import jpeg
 
 STROKES = ("brush", "box", "ellipse")
@@ -90,7 +90,7 @@ class Painter(anywidget.AnyWidget):
         value: JPEG bytes of the frame with `labels` laid over, which the browser shows.
     """
 
-    _esm = Path(__file__).with_name("painter.js")
+    _esm = script("painter.js")
     size = traitlets.Tuple(traitlets.Int(), traitlets.Int()).tag(sync=True)
     value = traitlets.Bytes().tag(sync=True)
     strokes = traitlets.List().tag(sync=True)
