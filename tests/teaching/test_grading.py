@@ -89,7 +89,9 @@ def test_the_command(tmp_path, capsys):
     assert len(lines) == 4 and lines[0] == f"{path}: 1 of 1 right" and lines[1].split() == ["08.1", "jaccard", "right."]
     assert (tmp_path / "t.csv").read_text().splitlines()[1:] == [f"{path},08.1 jaccard,1,right."] * 2
     (tmp_path / "mine.csv").write_text("a,b\n")
-    for words, message in ((["--csv", str(tmp_path / "mine.csv")], "is no table of grades"), (["--seconds", "0"], "above 0"),
+    (tmp_path / "dead.csv").symlink_to("nowhere.csv")
+    for words, message in ((["--csv", str(tmp_path / "mine.csv")], "is not of this command"),
+                           (["--csv", str(tmp_path / "dead.csv")], "dead.csv is there already"), (["--seconds", "0"], "above 0"),
                            ([str(tmp_path / "none.ipynb")], "none.ipynb")):
         assert main(["grade", str(path), *words]) == 2
         out, err = capsys.readouterr()

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 
 from ..errors import InputError
-from ..files.whole import write_bytes
+from ..files.whole import refuse_other, write_bytes
 from ..teaching.grading import Grade, grade, read_notebook
 
 
@@ -23,8 +23,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--seconds is {args.seconds:g}: give a number above 0")
     for path in args.notebooks:  # before anything is run
         read_notebook(path)
-    if args.csv and args.csv.exists() and not args.csv.read_bytes().startswith(HEAD.encode()):
-        raise InputError(f"{args.csv} exists and is no table of grades: give another file to --csv")
+    if args.csv:
+        refuse_other("--csv", args.csv, lambda file: file.read_bytes().startswith(HEAD.encode()))
     table = []
     for path in args.notebooks:
         found = grade(path, args.seconds)

@@ -129,17 +129,22 @@ def refuse_to_replace(flag: str, path: Path, made: Collection[str] = ()) -> None
 
 
 def refuse_other_json(flag: str, path: Path, key: str) -> None:
-    """Refuse to write JSON over a file that is no JSON of this command's.
+    """`refuse_other` for JSON: what this command wrote is a dictionary with `key` in it."""
+    refuse_other(flag, path, lambda file: key in read_json(file))
+
+
+def refuse_other(flag: str, path: Path, ours: Callable[[Path], bool]) -> None:
+    """Refuse to write over anything but a file of the same kind that this command wrote before.
 
     Args:
         flag: that names the path, for the message.
         path: of the file that is to be written.
-        key: that every file of this command has.
+        ours: whether a file is one of this command's.
 
     Raises:
         InputError: something else is there.
     """
-    if occupant(path) and not (path.is_file() and key in read_json(path)):
+    if occupant(path) and not (path.is_file() and ours(path)):
         raise InputError(f"{flag} {path} is there already, and is not of this command: give another name")
 
 
