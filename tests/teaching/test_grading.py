@@ -91,7 +91,8 @@ def test_the_command(tmp_path, capsys):
     (tmp_path / "mine.csv").write_text("a,b\n")
     (tmp_path / "dead.csv").symlink_to("nowhere.csv")
     for words, message in ((["--csv", str(tmp_path / "mine.csv")], "is not of this command"),
-                           (["--csv", str(tmp_path / "dead.csv")], "dead.csv is there already"), (["--seconds", "0"], "above 0"),
+                           (["--csv", str(tmp_path / "dead.csv")], "dead.csv is there already"),
+                           (["--seconds", "0"], "above 0"),
                            ([str(tmp_path / "none.ipynb")], "none.ipynb")):
         assert main(["grade", str(path), *words]) == 2
         out, err = capsys.readouterr()
