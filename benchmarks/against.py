@@ -131,7 +131,7 @@ def main() -> None:
     with checked_out(args.commit) as tree, ExitStack() as stack:
         trees = {"old": tree, "whole": ROOT, "best": ROOT}
         workers = {name: stack.enter_context(process(WORKER, where, name, *paths)) for name, where in trees.items()}
-        print("| rows | objects | busy | old: ms a frame | first picture, s | whole: ms, times as fast | s, times | best: ms | s |")
+        print("| rows | objects | busy | old: ms a frame | first picture, s | whole: ms, times | s, times | best: ms | s |")
         print("|---|---|---|---|---|---|---|---|---|")
         for busy in args.busy:
             with ExitStack() as others:
