@@ -16,7 +16,8 @@ OURS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
 def begun(code, **own):
     """What a fresh Python says that does `code` and then uses two of PyTorch's threads: its variables, OpenMP's on stderr."""
     names = (*SETTINGS, *OTHERS)
-    code = f"import os; {code}\nimport torch; torch.ones(10**6).sum(); print({{n: os.environ[n] for n in {names} if n in os.environ}})"
+    show = f"print({{n: os.environ[n] for n in {names} if n in os.environ}})"
+    code = f"import os; {code}\nimport torch; torch.ones(10**6).sum(); {show}"
     environment = {name: value for name, value in os.environ.items() if name not in names}
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
                           env={**environment, "OMP_DISPLAY_ENV": "verbose", **own})
