@@ -6,8 +6,9 @@ import pytest
 import torch
 from helpers import FINDS, ROOM, anew, assert_found, moving_shapes
 
-from vosedu import Segmenter, cuda_graphs
-from vosedu.cuda_graphs import Replayed
+from vosedu import Segmenter
+from vosedu.beyond import cuda_graphs
+from vosedu.beyond.cuda_graphs import Replayed
 from vosedu.features import build_backbone, fold_batchnorm
 
 
@@ -75,7 +76,7 @@ def test_a_segmenter_by_recordings_gives_the_same_masks(segmenter):
         for frame, ids in zip(frames[1:], labels[1:], strict=True):
             assert torch.equal(one.step(frame), other.step(frame))
             assert_found([one.labels.numpy()], [ids])
-            assert torch.equal(one.probabilities, other.probabilities)
+            assert torch.allclose(one.probabilities, other.probabilities, atol=1e-4)  # on a CPU, objects go one by one
     assert len(replaying.replayed["R"]._recordings) == 2
     assert replaying.graphs == "on" and plain.graphs == "off: no CUDA device"
     replaying.replayed["R"].refused = "out of memory"

@@ -8,7 +8,8 @@ import torch
 from helpers import FINDS, ROOM, assert_found, moving_shapes
 
 from vosedu import BEST, PAPER, WHOLE, Segmenter
-from vosedu.beyond.window import Gaze, Window, Windows
+from vosedu.beyond.close_up import Part
+from vosedu.beyond.window import Gaze, Window, Windows, joined
 from vosedu.evaluation.metrics import jaccard
 
 SIZE = (200, 300)
@@ -118,8 +119,34 @@ def test_state_is_all_there_is():
         assert torch.equal(again.state(), windows.state())
 
 
+def test_windows_are_joined_that_lose_little_zoom():
+    """Two small ones side by side and one far away; the joint window of the two has the frame's shape and holds both."""
+    a, b, far = Window(20, 30, 40, 60), Window(30, 60, 40, 60), Window(120, 200, 80, 100)
+    assert joined([a, far, a, b], 1.4, SIZE) == [a, far, a, b], "the joint one of the two is 1.5 times as high"
+    one, other, again, two = joined([a, far, a, b], 1.5, SIZE)
+    assert other == far and one == again == two == Window(15, 30, 60, 90)
+    assert set(joined([a, b, far], 5.0, SIZE)) == {(0, 0, *SIZE)}, "they are nearly as wide as the frame together"
+    row = [Window(20, left, 40, 60) for left in (30, 40, 50, 60, 70)]
+    assert max(window.height for window in joined(row, 1.4, SIZE)) <= 1.4 * 40, "against their own, not those joined before"
+
+
+def test_the_part_of_an_object_is_room_about_its_box():
+    """In pixels of the working size, half the frame's; outwards to multiples of 16, and within the window."""
+    windows = Windows(SIZE, (100, 150), 0.06, 1.0, room=2.0)
+    for target in ((90, 120, 20, 60), (0, 250, 150, 20)):
+        windows.first(np.zeros((*SIZE, 3), np.uint8), box(*target))
+    windows.look(np.zeros((*SIZE, 3), np.uint8))
+    # rows: 50, and the least reach, an eighth of 100, and 24 more; columns: 75, 2 * 30 / 2 and 24
+    assert windows.parts([0]) == [Part(0, 16, 96, 144)]
+    assert windows.parts([1, 0]) == [Part(0, 80, 100, 150), Part(0, 16, 96, 144)]
+    windows.follow(torch.zeros(SIZE), [1, 2], 1)
+    windows.look(np.zeros((*SIZE, 3), np.uint8))
+    assert windows.parts([0]) == [Part(0, 0, 100, 150)], "it is lost"
+
+
 def test_presets_have_it_where_it_belongs():
-    assert BEST.window_share > 0 == WHOLE.window_share == PAPER.window_share and replace(BEST, window_share=0.0) == WHOLE
+    assert BEST.window_share > 0 == WHOLE.window_share == PAPER.window_share 
+    assert replace(BEST, window_share=0.0, window_room=0.0, window_joint=1.0) == WHOLE
 
 
 def test_a_small_target_is_followed_better_through_a_window(segmenter):

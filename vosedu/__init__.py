@@ -14,7 +14,7 @@ The engine, in the order of the paper; an afternoon's reading:
 
 `literal` is eqs. (1) to (4) written out, slow and obvious: the tests hold the engine to it.
 
-What may be skipped: `weights`, `device`, `cuda_graphs` and `errors` serve the engine; `pipeline` leads a video through it.
+What may be skipped: `weights`, `device` and `errors` serve the engine; `pipeline` leads a video through it.
 In the wings: `files` (images, films, data sets), `evaluation` (J, F, speed), `training` (R offline, Section 3.3), `teaching`
 (what the notebooks show and ask), `commands` (python -m vosedu), `web` (for browsers).
 

@@ -54,6 +54,10 @@ class Config:
     window_share: float = _number(0.0, 0.0, 0.5, "an object is looked at through a window of which it covers this part; 0: the "
                                   "whole frame always", "ours; the paper has 0")
     window_zoom: float = _number(3.0, 1.0, 8.0, "greatest zoom of such a window", "ours")
+    window_joint: float = _number(1.0, 1.0, 8.0, "objects look through one window where it is at most so many times as high as "
+                                  "their own", "ours")
+    window_room: float = _number(0.0, 0.0, 8.0, "R is asked about each of several objects within so many times its box, on a "
+                                 "CPU; 0: in all of the window", "ours; the paper has 0")
     min_pixels: int = _number(10, 0, 100000, "an object with fewer predicted pixels is not learned from", "authors' code")
     aggregation: str = _choice("softmax", ("softmax", "min"), "background as the product of (1 - p), then a softmax over "
                                "log-odds; or the least (1 - p), then a softmax over odds", "3.4; min: authors' code")
@@ -87,7 +91,7 @@ WHOLE = replace(
 )
 """The paper's method with the numbers that measured better, each a named field (docs/presets.md): what the notebooks show."""
 
-BEST = replace(WHOLE, window_share=0.06)
+BEST = replace(WHOLE, window_share=0.06, window_joint=1.3, window_room=1.5)
 """The default: WHOLE, and a window that follows each target (`beyond.window`)."""
 
 PRESETS = {"best": BEST, "whole": WHOLE, "paper": PAPER, "fast": FAST}

@@ -37,12 +37,15 @@ class TargetSegmentationEncoder(nn.Module):
 
         The second is the projection, which does not depend on the object. In training, features come one a score map.
         """
-        projected = self.reduce(features)
-        # The first convolution over [projection, scores] is a sum of one over each: the first is shared by all objects.
-        first = self.transform[0]
-        shared = F.conv2d(projected, first.weight[:, :WIDTH], first.bias, padding=1)
-        own = F.conv2d(_resize(scores, projected), first.weight[:, WIDTH:], padding=1)
+        shared, own, projected = self.halves(features, scores)
         return self.transform[1:](shared + own), projected
+
+    def halves(self, features: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The first convolution over [projection, scores] as a sum of one over each, of which all objects share the first:
+        (1, 65, H, W), (N, 65, H, W); and the projection."""
+        projected, first = self.reduce(features), self.transform[0]
+        shared = F.conv2d(projected, first.weight[:, :WIDTH], first.bias, padding=1)
+        return shared, F.conv2d(_resize(scores, projected), first.weight[:, WIDTH:], padding=1), projected
 
 
 class ResidualBlock(nn.Module):
@@ -70,8 +73,11 @@ class ChannelAttention(nn.Module):
 
     def forward(self, deeper: Tensor, shallower: Tensor) -> Tensor:
         """Two maps (N, 64, …) -> the size of the shallower: its weighted channels plus the enlarged deeper map."""
-        averages = torch.cat([shallower.mean((2, 3), True), deeper.mean((2, 3), True)], dim=1)
-        return shallower * torch.sigmoid(self.convreluconv(averages)) + _resize(deeper, shallower)
+        return shallower * self.weights(shallower.mean((2, 3), True), deeper) + _resize(deeper, shallower)
+
+    def weights(self, average: Tensor, deeper: Tensor) -> Tensor:
+        """From the average (N, 64, 1, 1) of the shallower map and the deeper map: how much of each channel passes."""
+        return torch.sigmoid(self.convreluconv(torch.cat([average, deeper.mean((2, 3), True)], dim=1)))
 
 
 def _bicubic_filters() -> Tensor:
@@ -150,8 +156,12 @@ class Refinement(nn.Module):
         """
         scores, z = scores[:, None], None
         for layer, x in zip(reversed(self.layers), reversed(features), strict=False):
-            encoded, projected = self.TSE[layer](x, scores)
-            if z is None:  # the deepest: an intermediate projection of x^d inside T^d stands for z^(d+1)
-                z = projected.mean((2, 3), keepdim=True).expand(len(scores), -1, -1, -1)
-            z = self.RRB2[layer](self.CAB[layer](z, self.RRB1[layer](encoded)))
+            z = self.level(layer, x, scores, z)
         return self.project(z, size)[:, 0]
+
+    def level(self, layer: str, x: Tensor, scores: Tensor, z: Tensor | None) -> Tensor:
+        """z^d (N, 64, h_d, w_d), from x^d, scores (N, 1, h, w) and z^(d+1)."""
+        encoded, projected = self.TSE[layer](x, scores)
+        if z is None:  # the deepest: an intermediate projection of x^d inside T^d stands for z^(d+1)
+            z = projected.mean((2, 3), keepdim=True).expand(len(scores), -1, -1, -1)
+        return self.RRB2[layer](self.CAB[layer](z, self.RRB1[layer](encoded)))

@@ -14,16 +14,18 @@ from torch import Tensor, nn
 
 from .aggregation import answer, laid_over
 from .augmentation import first_frame_samples
+from .beyond.close_up import Part, refined
 from .beyond.corrections import corrected
+from .beyond.cuda_graphs import Replayed
 from .beyond.precision import pick_precision
 from .beyond.window import Windows
 from .config import BEST, Config
-from .cuda_graphs import Replayed
 from .device import Stopwatch, pick_device
 from .errors import InputError
 from .features import TARGET_DEPTH, Backbone, fold_batchnorm
 from .files.images import to_size, working_size
 from .protocols import Refiner, Targets
+from .refinement import Refinement
 from .target_model import FirstFrame, OnlineTargets
 from .weights import load_pretrained
 
@@ -163,10 +165,8 @@ class Segmenter:
         video.targets.load({name.removeprefix("targets."): part for name, part in state.items() if name.startswith("targets.")})
         return video
 
-    def first_frame(
-        self, frame: np.ndarray, mask: np.ndarray, count: int = 0, seed: int | tuple[int, ...] = 0,
-        watch: Stopwatch | None = None,
-    ) -> FirstFrame:
+    def first_frame(self, frame: np.ndarray, mask: np.ndarray, count: int = 0, seed: int | tuple[int, ...] = 0,
+                    watch: Stopwatch | None = None) -> FirstFrame:
         """M_0 of one object (Section 3.1): augmented copies of the frame, their masks and conv4_x features.
 
         Args:
@@ -195,9 +195,13 @@ class Segmenter:
         with torch.inference_mode():
             return (self.replayed.get("F", self._maps) if len(batch) == 1 else self._maps)(batch, network=self.backbone)
 
-    def logits(self, features: Sequence[Tensor], scores: Tensor, size: tuple[int, int]) -> Tensor:
-        """R, or the D-only readout: (N, H, W) logits from one image's maps and (N, h, w) scores."""
+    def logits(self, features: Sequence[Tensor], scores: Tensor, size: tuple[int, int], parts: Sequence[Part] = ()) -> Tensor:
+        """R, or the D-only readout: (N, H, W) logits from one image's maps and (N, h, w) scores. R may know each one's part."""
         with torch.inference_mode():
+            # a GPU does all objects at once, and would wait for what changes its size
+            if len(parts) > 1 and self.device.type == "cpu" and not self.replayed and isinstance(self.refinement, Refinement):
+                with self._precision():
+                    return refined(self.refinement, features, scores, tuple(size), parts).float()
             if self.refinement is None:
                 scale, offset = self.readout
                 up = F.interpolate(scores[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
@@ -252,7 +256,8 @@ class Video:
         self.ids: list[int] = []
         self.frame_index = 0
         self.targets = segmenter.targets(self.config)
-        self.windows = Windows(self.size, self.working_size, self.config.window_share, self.config.window_zoom)
+        c = self.config
+        self.windows = Windows(self.size, self.working_size, c.window_share, c.window_zoom, c.window_room, c.window_joint)
         self.seen = self.probabilities = self.labels = None
         self.stopwatch = Stopwatch(segmenter.device)
 
@@ -353,7 +358,8 @@ class Video:
         for view, maps in enumerate(features):
             members = [n for n, owner in enumerate(self.windows.owner) if owner == view]
             scores = self.seen if len(features) == 1 else self.seen[members]
-            parts.append(self.segmenter.logits(maps, scores, self.working_size))
+            close = self.windows.parts(members) if len(members) > 1 else ()
+            parts.append(self.segmenter.logits(maps, scores, self.working_size, close))
             order += members
         return parts[0] if len(parts) == 1 else torch.cat(parts)[[order.index(n) for n in range(len(order))]]
 

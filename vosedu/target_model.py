@@ -172,11 +172,7 @@ def first_frame_problem(
 
 
 def learn(
-    features: Tensor,
-    normal: NormalForm,
-    gamma: Tensor,
-    config: Config,
-    seed: int = 0,
+    features: Tensor, normal: NormalForm, gamma: Tensor, config: Config, seed: int = 0,
     on_iteration: Callable[[Iterate], None] | None = None,
 ) -> TargetModel:
     """First-frame optimisation of D (Section 3.1): both layers, by Gauss-Newton, from a Kaiming normal start.

@@ -9,8 +9,8 @@ from helpers import ROOM, ScriptedClock, anew, moving_shapes, save_frames
 from torch import nn
 from tqdm import tqdm
 
+from vosedu.beyond.cuda_graphs import Replayed
 from vosedu.config import FAST, PAPER
-from vosedu.cuda_graphs import Replayed
 from vosedu.evaluation import frame_speed
 from vosedu.files.datasets import AnnotatedVideo
 from vosedu.files.images import read_mask, write_mask

@@ -6,6 +6,8 @@ pixels on the target. D is learned through the same window. Where a target is la
 """
 
 import math
+from collections.abc import Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import cv2
@@ -15,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..files.images import resized, to_size
+from .close_up import OUTSIDE, Part
 
 SHRINKING = 0.95
 """An object is taken to have at least this part of the area that it was taken to have a frame before: what covers it makes its
@@ -27,8 +30,12 @@ ROOM = 0.5
 """Most of the window's height or width that the target's box takes, so that it does not leave the window in one frame."""
 NEARLY = 1.1
 """A smaller zoom is none: windows that are nearly the whole frame coincide, and share F."""
-OUTSIDE = -20.0
-"""Logit of what lies outside an object's window."""
+LEAST = 0.25
+"""Of a window's height and width that an object's part has at least."""
+MARGIN = 24
+"""Pixels of the working size by which a part reaches further than the room asked for: its rim is less sure."""
+CELL = 16
+"""Pixels of which a part's edges are multiples, so that its size does not change in every frame."""
 
 
 class Window(NamedTuple):
@@ -56,11 +63,13 @@ class Gaze:
         zoom: of the window, 1 for the whole frame.
         area: that the object is taken to have, in pixels.
         centre: (row, column) of the window in pixels; it gives way where the window would leave the frame.
+        box: (height, width) of the object's box about that centre, in pixels; infinite where it is lost.
     """
 
     def __init__(self, size: tuple[int, int], share: float, limit: float):
         self.size, self.share, self.limit = size, share, limit
         self.zoom, self.area, self.centre = 1.0, 0.0, (size[0] / 2, size[1] / 2)
+        self.box = (math.inf, math.inf)
 
     def follow(self, mask: np.ndarray, least: int = 1) -> None:
         """Turn to where the object is now: out at once, in slowly, and towards the whole frame while it is lost.
@@ -71,23 +80,49 @@ class Gaze:
         """
         (height, width), area = self.size, np.count_nonzero(mask)
         if area < max(1, least, LOST * self.area) or not self.share:
-            self.zoom = max(self.zoom, 1.0) ** OUTWARDS
+            self.zoom, self.box = max(self.zoom, 1.0) ** OUTWARDS, (math.inf, math.inf)
             return
         self.area = max(area, SHRINKING * self.area)
         x, y, box_width, box_height = cv2.boundingRect(mask.astype(np.uint8))
         fits = min(math.sqrt(self.share * height * width / self.area), ROOM * height / box_height, ROOM * width / box_width)
         self.zoom = min(max(fits, 1.0), self.limit)
-        self.centre = (y + box_height / 2, x + box_width / 2)
+        self.centre, self.box = (y + box_height / 2, x + box_width / 2), (float(box_height), float(box_width))
 
     @property
     def window(self) -> Window:
         """The part of the frame that is looked at."""
-        if self.zoom < NEARLY:
-            return Window(0, 0, *self.size)
-        height, width = (round(n / self.zoom) for n in self.size)
-        top, left = (min(max(round(c - part / 2), 0), n - part)
-                     for c, part, n in zip(self.centre, (height, width), self.size, strict=True))
-        return Window(top, left, height, width)
+        return window_about(self.centre, self.zoom, self.size)
+
+
+def window_about(centre: tuple[float, float], zoom: float, size: tuple[int, int]) -> Window:
+    """The window of a frame of `size` (H, W) about (row, column), as far as it stays in the frame."""
+    if zoom < NEARLY:
+        return Window(0, 0, *size)
+    height, width = (round(n / zoom) for n in size)
+    top, left = (min(max(round(c - part / 2), 0), n - part) for c, part, n in zip(centre, (height, width), size, strict=True))
+    return Window(top, left, height, width)
+
+
+def joint(a: Window, b: Window, size: tuple[int, int]) -> Window:
+    """The smallest window of the frame's shape in which both lie."""
+    (top, bottom), (left, right) = ((min(a[i], b[i]), max(a[i] + a[2 + i], b[i] + b[2 + i])) for i in (0, 1))
+    zoom = min(size[0] / (bottom - top), size[1] / (right - left))
+    return window_about(((top + bottom) / 2, (left + right) / 2), zoom, size)
+
+
+def joined(windows: Sequence[Window], limit: float, size: tuple[int, int]) -> list[Window]:
+    """The windows, those joined whose joint one is at most `limit` times as high as any of them; the closest first."""
+    found = list(windows)
+
+    def loss(pair: tuple[Window, Window]) -> float:
+        return joint(*pair, size).height / min(own.height for own, now in zip(windows, found, strict=True) if now in pair)
+
+    while pairs := list(combinations(dict.fromkeys(found), 2)):
+        a, b = min(pairs, key=loss)
+        if loss((a, b)) > limit:
+            break
+        found = [joint(a, b, size) if now in (a, b) else now for now in found]
+    return found
 
 
 class Windows:
@@ -97,6 +132,8 @@ class Windows:
         size: (H, W) of the frames.
         working_size: (h, w) to which a window's part of a frame is brought.
         share, limit: as `Gaze` takes them.
+        room: times the height and width of its box is what several objects are each given as their part; 0: all of the window.
+        joint: objects look through one window, which costs F but once, where it is at most so many times as high as their own.
 
     Attributes:
         now: an object's window in the frame that was looked at last, one per object.
@@ -104,8 +141,10 @@ class Windows:
         whole: whether all objects were looked for in the whole of it.
     """
 
-    def __init__(self, size: tuple[int, int], working_size: tuple[int, int], share: float, limit: float):
+    def __init__(self, size: tuple[int, int], working_size: tuple[int, int], share: float, limit: float,
+                 room: float = 0.0, joint: float = 1.0):
         self.size, self.working_size, self.share, self.limit = size, working_size, share, limit
+        self.room, self.joint = room, joint
         self.gazes: list[Gaze] = []
         self.now: list[Window] = []
         self.owner: list[int] = []
@@ -129,11 +168,26 @@ class Windows:
 
     def look(self, frame: np.ndarray) -> list[np.ndarray]:
         """The different views of a frame (H, W, 3), each (h, w, 3); objects whose windows coincide have one together."""
-        self.now = [gaze.window for gaze in self.gazes]
+        self.now = joined([gaze.window for gaze in self.gazes], self.joint, self.size)
         views = list(dict.fromkeys(self.now))
         self.owner = [views.index(window) for window in self.now]
         self.whole = views == [(0, 0, *self.size)]
         return [resized(view.of(frame), self.working_size) for view in views]
+
+    def parts(self, objects: Sequence[int]) -> list[Part]:
+        """What each of some objects, who share a view, is given of it."""
+        if not (self.room and self.share):
+            return [Part(0, 0, *self.working_size) for _ in objects]
+        found = []
+        for gaze, view in ((self.gazes[n], self.now[n]) for n in objects):
+            edges: list[tuple[int, int]] = []
+            for box, centre, first, seen, n in zip(gaze.box, gaze.centre, view[:2], view[2:], self.working_size, strict=True):
+                reach = max(self.room * box * n / seen, LEAST * n) / 2 + MARGIN
+                middle = (centre - first) * n / seen
+                low, high = max(0.0, middle - reach), min(float(n), middle + reach)
+                edges.append((int(low // CELL) * CELL, min(n, -int(-high // CELL) * CELL)))
+            found.append(Part(edges[0][0], edges[1][0], edges[0][1], edges[1][1]))
+        return found
 
     def spread(self, maps: Tensor, size: tuple[int, int], outside: float = OUTSIDE) -> Tensor:
         """Maps (N, h, w), each seen through its object's window, laid into the frame at a size: (N, *size)."""
@@ -163,12 +217,12 @@ class Windows:
                 gaze.follow(found == i, least)
 
     def state(self) -> Tensor:
-        """(N, 4), zoom, area and centre: all that later frames depend on."""
-        return torch.tensor([(gaze.zoom, gaze.area, *gaze.centre) for gaze in self.gazes], dtype=torch.float64)
+        """(N, 6), zoom, area, centre and box: all that later frames depend on."""
+        return torch.tensor([(gaze.zoom, gaze.area, *gaze.centre, *gaze.box) for gaze in self.gazes], dtype=torch.float64)
 
     def load(self, state: Tensor) -> None:
         """Go on from `state()`."""
-        for zoom, area, row, column in state.tolist():
+        for zoom, area, row, column, *box in state.tolist():
             gaze = Gaze(self.size, self.share, self.limit)
-            gaze.zoom, gaze.area, gaze.centre = zoom, area, (row, column)
+            gaze.zoom, gaze.area, gaze.centre, gaze.box = zoom, area, (row, column), tuple(box)
             self.gazes.append(gaze)

@@ -5,6 +5,7 @@ import importlib
 import sys
 from pathlib import Path
 
+from ..beyond.waiting import wait_quietly
 from ..errors import InputError, file_error
 
 COMMANDS = {
@@ -50,6 +51,7 @@ def _at_home(value: object) -> object:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 where it went well, 2 with one line on stderr where the input cannot be used."""
     argv = sys.argv[1:] if argv is None else argv
+    wait_quietly()  # before a command imports PyTorch
     for stream in (sys.stdout, sys.stderr):  # redirected on Windows they take its own code page, which lacks most letters
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

@@ -3,9 +3,12 @@
 import importlib
 import sys
 
+from ..beyond.waiting import wait_quietly
+
 NOTEBOOKS = ("tour", "features", "weighted_l2_loss", "gauss_newton_cg", "augmentation", "refinement", "inference_and_updating",
              "offline_training", "evaluation", "your_own_video", "your_engine")
 
+wait_quietly()  # before PyTorch is imported
 for _name in ("torch", "matplotlib", "ipywidgets", "anywidget"):
     try:
         importlib.import_module(_name)
