@@ -216,14 +216,14 @@ class Segmenter:
     # The networks are arguments, for a recording belongs to one, and segmenters that differ in R share their recordings.
 
     def _maps(self, images: Tensor, *, network: Backbone) -> tuple[Tensor, ...]:
-        with self._autocast():
+        with self._precision():
             return tuple(x.float() for x in network(images.permute(0, 3, 1, 2).float() / 255))
 
     def _refine(self, scores: Tensor, *features: Tensor, network: Refiner, size: tuple[int, int]) -> tuple[Tensor]:
-        with self._autocast():
+        with self._precision():
             return (network(features, scores, size).float(),)
 
-    def _autocast(self):
+    def _precision(self):
         # parameters are in bfloat16 already, and casts that were kept would not outlive a recording
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16", cache_enabled=False)
 
