@@ -18,6 +18,10 @@ from .states import Shown, WithPlayer
 from .widget import pressed
 
 
+DAVIS = "davis2016/"
+"""Before the name of a sequence of DAVIS, among the choices."""
+
+
 def davis_at_hand() -> Path | None:
     """The folder of DAVIS 2016: VOSEDU_DATA itself, or davis2016 or DAVIS in it; None where there is none."""
     root = Path(os.environ.get("VOSEDU_DATA") or "nowhere")
@@ -53,7 +57,7 @@ class Tour(WithPlayer):
         self.segmenter, self.height, self.player = segmenter, height, None
         self.davis = davis_at_hand()
         options = [(note["title"], name) for name, note in datasets.scene_notes().items()]
-        options += [(f"DAVIS: {name}", f"davis2016/{name}") for name in davis_sequences(self.davis)]
+        options += [(f"DAVIS: {name}", DAVIS + name) for name in davis_sequences(self.davis)]
         self.scene = ipywidgets.Dropdown(options=options, value=scene, description="scene")
         self.object = ipywidgets.Dropdown(description="object")
         self.button = ipywidgets.Button(description="Run", button_style="primary")
@@ -76,19 +80,22 @@ class Tour(WithPlayer):
         """The scene's first frame."""
         return self._clip(1).frames[0]
 
+    def _chosen(self) -> tuple[str, bool]:
+        """The name of the scene or sequence that is chosen, and whether it is one of DAVIS."""
+        name = self.scene.value.removeprefix(DAVIS)
+        return name, name != self.scene.value
+
     def _note(self) -> dict:
-        """Title, objects and what to watch for, of the scene or sequence that is chosen."""
-        name = self.scene.value
-        if name.startswith("davis2016/"):
-            return {"title": f"DAVIS: {name.removeprefix('davis2016/')}", "objects": {"1": "all that is moving"},
+        """Title, objects and what to watch for, of what is chosen."""
+        name, real = self._chosen()
+        if real:
+            return {"title": f"DAVIS: {name}", "objects": {"1": "all that is moving"},
                     "watch": "Real video: blur, light and outlines are no renderer's."}
         return datasets.scene_notes()[name]
 
     def _clip(self, frames: int | None = None) -> Clip:
-        name = self.scene.value.removeprefix("davis2016/")
-        if name != self.scene.value:
-            return load_clip(name, self.height, frames, self.davis, "davis2016")
-        return load_clip(name, self.height, frames)
+        name, real = self._chosen()
+        return load_clip(name, self.height, frames, *((self.davis, "davis2016") if real else ()))
 
     def _clear(self, _change: object = None) -> None:
         """What was run before is of another scene or object, and does not stay as if it were of this one."""
@@ -105,7 +112,8 @@ class Tour(WithPlayer):
         """Segment the chosen object from its first mask on."""
         with pressed([self.button]):
             clip, i = self._clip(), self.object.value
-            first = 0 if self.scene.value.startswith("davis2016/") else datasets.scene(self.scene.value).given[i]
+            name, real = self._chosen()
+            first = 0 if real else datasets.scene(name).given[i]
             mask = (clip.masks[first] == i).astype(np.uint8)
             self.bar.value, self.bar.max = 0, len(clip.frames) - first
             frames, labels, colours, scores, basis = Packed(), Packed(exact=True), [], [], None
