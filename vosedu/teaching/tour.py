@@ -17,7 +17,6 @@ from .player import Player
 from .states import Shown, WithPlayer
 from .widget import pressed
 
-
 DAVIS = "davis2016/"
 """Before the name of a sequence of DAVIS, among the choices."""
 
