@@ -2,6 +2,7 @@
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 from helpers import moving_shapes
@@ -291,3 +292,24 @@ def test_a_small_frame_is_inpainted_as_it_is(monkeypatch):
     frame = np.random.default_rng(0).integers(0, 255, (60, 100, 3), dtype=np.uint8)
     cut_out(frame, l_shape())
     assert np.array_equal(seen[0], frame)
+
+
+@pytest.mark.parametrize("blur", [0.0, 0.6, 2.0])
+def test_a_sample_is_blurred_and_mixed_as_over_the_whole_picture(blur):
+    """Target against the rim, target away from it: to the bit what Section 3.1 says, done without a box."""
+    rng = np.random.default_rng(3)
+    frame = cv2.resize(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8), (160, 120), interpolation=cv2.INTER_CUBIC)
+    mask = np.zeros((120, 160), np.uint8)
+    mask[40:70, 50:90] = 1
+    for right in (0.0, 35.0, 80.0, 500.0):
+        warp = np.float64([[1.1, 0.2, right], [-0.1, 0.9, 5]])
+        pieces = cut_out(frame, mask)
+        alpha = cv2.warpAffine(pieces.mask.astype(np.float32), warp, (160, 120), flags=cv2.INTER_LINEAR)
+        colours = cv2.warpAffine(pieces.target, warp, (160, 120), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        label = alpha > 0.5
+        if blur:
+            colours, alpha = cv2.GaussianBlur(colours, (0, 0), blur), cv2.GaussianBlur(alpha, (0, 0), blur)
+        expected = (1 - alpha[..., None]) * pieces.background + alpha[..., None] * colours
+        image, found = paste(pieces, warp, blur)
+        assert np.array_equal(found, label) and label.any() == (right < 500)
+        assert np.abs(image - expected).max() <= 0.501, right

@@ -28,15 +28,8 @@ class Memory:
         first_share: the least share of all weight that first-frame samples keep; above 0 they are never overwritten.
     """
 
-    def __init__(
-        self,
-        projected: Tensor,
-        normal: NormalForm,
-        gamma: Tensor,
-        capacity: int = 80,
-        learning_rate: float = 0.1,
-        first_share: float = 0.0,
-    ):
+    def __init__(self, projected: Tensor, normal: NormalForm, gamma: Tensor, capacity: int = 80, learning_rate: float = 0.1,
+                 first_share: float = 0.0):
         def allocate(part: Tensor) -> Tensor:
             room = part.new_zeros(part.shape[0], capacity, *part.shape[2:])
             room[:, : part.shape[1]] = part

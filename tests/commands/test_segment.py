@@ -419,3 +419,15 @@ def test_memory_in_use_names_the_setting_that_asks_for_less(clip, monkeypatch, c
     assert segment(clip, "m") == 2
     err = capsys.readouterr().err.splitlines()[-1]
     assert "300x500" in err and "--short-side 240 (64% of that)" in err and "--device cpu" in err
+
+
+def test_the_first_frame_says_what_takes_so_long(tmp_path, capsys):
+    """Before the first mask a line says that objects are learned; a run that is finished already learns none."""
+    write_clip(tmp_path, 3)
+    flags = [flag for flag in QUICK if flag != "--quiet"]
+    command = ["segment", str(tmp_path / "clip"), "--masks", str(tmp_path / "first.png"), "--out", str(tmp_path / "m"), *flags]
+    assert main(command) == 0
+    states = [state for state in capsys.readouterr().err.replace("\n", "\r").split("\r") if "frame/s" in state]
+    assert states[0].startswith("learning the objects:   0%") and "learning" not in states[-1]
+    assert main([*command, "--sheet", str(tmp_path / "sheet.png")]) == 0
+    assert "learning" not in capsys.readouterr().err

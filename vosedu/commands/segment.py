@@ -189,7 +189,8 @@ class Job:
 
         with ExitStack() as stack:
             films = self.extras.films(source, stack, claim)
-            bar = stack.enter_context(tqdm(total=source.count, unit="frame", disable=self.quiet, file=sys.stderr))
+            first = None if begun.finished or state else "learning the objects"  # for seconds, in which nothing else moves
+            bar = stack.enter_context(tqdm(desc=first, total=source.count, unit="frame", disable=self.quiet, file=sys.stderr))
             stop, writer = stack.enter_context(interruptible()), stack.enter_context(BackgroundWriter())
             for shown in self.frames(segmenter, source, given, begun, writer, state, standing):
                 state = shown.state or state
@@ -199,6 +200,7 @@ class Job:
                     sheet.see(shown)
                 if shown.state and (stop.is_set() or time.monotonic() >= checkpoint.due):
                     checkpoint.write(shown.state, writer)
+                bar.set_description(refresh=False)
                 bar.update(shown.index + 1 - bar.n)
                 if stop.is_set():
                     raise KeyboardInterrupt
