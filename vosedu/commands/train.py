@@ -73,14 +73,19 @@ def weighted(text: str) -> tuple[Path, float | None]:
     return Path(text), None
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """What it takes."""
+def add_data_flags(parser: argparse.ArgumentParser) -> None:
+    """Those of `DATA`, for a command that learns from clips."""
     data = parser.add_argument_group(
         "training data", "Each flag may be repeated. DIR:WEIGHT in place of DIR, for all of them or for none, sets the share "
         "of every epoch that the source gets: its weight over the sum of all weights, however large the source is.")
     for flag, source in DATA.items():
         data.add_argument(f"--{flag}", type=weighted, action="append", default=[], metavar="DIR", help=source.text)
-    data.add_argument("--held-out", type=Path, metavar="DIR", help="videos for the held-out columns of training.csv, as "
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    add_data_flags(parser)
+    parser.add_argument("--held-out", type=Path, metavar="DIR", help="videos for the held-out columns of training.csv, as "
                       "--video takes them (default: the bundled scenes)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR",
                         help="checkpoint, curves and the weights as they come")
@@ -109,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--overlap is {args.overlap}: give 0 to 100")
     kind = _kind(args)
     recipe = Recipe(args.steps, args.batch, rate=args.rate, height=args.height, seed=args.seed, overlap=args.overlap)
-    sources = _sources(args, recipe)
+    sources = given_sources(args, recipe)
     held_out = VideoClips(
         _videos(args.held_out) if args.held_out else datasets.load("scenes", datasets.SCENES), recipe.size,
         "held-out" if args.held_out else "scenes",
@@ -145,8 +150,12 @@ def _kind(args: argparse.Namespace) -> type[offline.Training]:
     return given[0] if given else next(kind for kind in KINDS if not kind.flag)
 
 
-def _sources(args: argparse.Namespace, recipe: Recipe) -> list[Source]:
-    """The training data that the flags give, in the order of `DATA`."""
+def given_sources(args: argparse.Namespace, recipe: Recipe) -> list[Source]:
+    """The training data that the flags give, in the order of `DATA`.
+
+    Raises:
+        InputError: there is none, or it cannot be used.
+    """
     sources = []
     for flag, data in DATA.items():
         for n, (path, weight) in enumerate(getattr(args, flag)):

@@ -3,7 +3,7 @@
 All have eq. (2)'s samples, pixel weights v, sample weights γ and memory; they differ in loss, solver and filter:
 
 - `CrossEntropy`: D's two layers, but the cross-entropy and Adam. With K = Uᵀ V² U and b = Uᵀ V² y of the normal form
-  (`loss.NormalForm`), W = K 1 is the weight of a cell and b / W its label, and with the logit l = 10 s - 5 the loss of a sample is
+  (`loss.NormalForm`), W = K 1 is the weight of a cell and b / W its label; with the logit l = 10 s - 5 the loss of a sample is
   Σ_p W_p log(1 + exp l_p) - b_p l_p, by Jensen's inequality not less than the cross-entropy at the labels' resolution.
 - `Ridge`: w1 are principal components of the first frame, and the 3x3 filter over them is the exact minimum of eq. (2):
   (Σ_k γ_k X_kᵀ K_k X_k + λ I) w2 = Σ_k γ_k X_kᵀ b_k, the columns of X_k the neighbourhoods' channels.
@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..loss import NormalForm, WeightedSamples, apply_filter, apply_stencil
+from ..loss import NormalForm, apply_filter, apply_stencil
 from ..memory import Memory, initial_gamma
 from ..segmenter import READOUT
 from ..target_model import FirstFrame, OnlineTargets, TargetModel, first_frame_problem

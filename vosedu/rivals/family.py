@@ -89,8 +89,8 @@ class Family:
 class Calibrated:
     """A target model whose scores are brought to D's scale: one half where its own logit is 0.
 
-    The logit of a raw score s is `scale` s + `offset`, two numbers learned offline for each family, as the paper learns D-only's
-    (Section 4.1); (logit - b) / a with D's own readout a s + b makes it a score about 1 on the object and 0 elsewhere.
+    The logit of a raw score s is `scale` s + `offset`, learned offline for each family, as the paper learns D-only's 4.1);
+    (logit - b) / a with D's own readout a s + b makes it a score about 1 on the object and 0 elsewhere.
     """
 
     def __init__(self, targets: Targets, scale: float, offset: float):

@@ -10,8 +10,9 @@ Components 0 and 1 are background and object, learned with the weights α_p0 = 1
 
 Components 2 and 3 model what those two get wrong, the hard pixels: α_p,k+2 = max(0, α_pk - p(z = k | x_p)) with the posterior
 of the first two alone. In later frames each parameter moves by λ towards that of the new mask:
-μ^t = (1 - λ) μ^(t-1) + λ μ. The score is the posterior of the object, p(1 | x) + p(3 | x). AGAME learned the projection offline;
-here it is the principal components of the first frame.
+μ^t = (1 - λ) μ^(t-1) + λ μ. The score is the posterior of the object, p(1 | x) + p(3 | x), as log-odds: the scale that is
+learned offline then is a temperature, without which 64 numbers a position make every posterior 0 or 1. AGAME learned the
+projection offline; here it is the principal components of the first frame.
 """
 
 import torch
@@ -20,12 +21,12 @@ from torch import Tensor
 from ..target_model import FirstFrame
 from .family import Family, covered
 
-DIMENSIONS = 16
-"""d; AGAME has 64 learned ones."""
+DIMENSIONS = 64
+"""d, AGAME's number of learned ones."""
 RATE = 0.1
 """λ."""
-FLOOR = 0.1
-"""r: this part of the first frame's variance (1 in every direction, once scaled), counted as one position."""
+FLOOR = 5.0
+"""r, where the first frame's variance is 1 in every direction."""
 
 
 def principal(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -72,9 +73,9 @@ class Generative(Family):
         return {"centre": centre, "basis": basis, "means": means, "variances": variances}
 
     def raw(self, x: Tensor) -> Tensor:
-        """p(1 | x) + p(3 | x)."""
-        posterior = log_likelihood(self._projected(x), self.parts["means"], self.parts["variances"]).softmax(2)
-        return (posterior[..., 1] + posterior[..., 3]).unflatten(1, x.shape[-2:])
+        """log p(1 or 3 | x) - log p(0 or 2 | x)."""
+        found = log_likelihood(self._projected(x), self.parts["means"], self.parts["variances"])
+        return (found[..., 1::2].logsumexp(2) - found[..., ::2].logsumexp(2)).unflatten(1, x.shape[-2:])
 
     def follow(self, x: Tensor, masks: Tensor) -> dict[str, Tensor]:
         """Every parameter moves towards that of the last mask."""

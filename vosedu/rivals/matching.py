@@ -5,9 +5,9 @@ background of the frames seen, and takes the mean of the best K cosine similarit
 
     s_fg(i) = 1/K Σ_{j in top_K(fg)} x_iᵀ m_j / (‖x_i‖ ‖m_j‖),   s(i) = s_fg(i) - s_bg(i).
 
-FEELVOS (Voigtlaender et al., CVPR 2019) matches globally, to the nearest feature of the first frame, and locally, to the nearest
-within a window of L cells on the previous frame. Both learned their features for this; here all families have F's. FEELVOS has
-a network weigh the two maps; here it is their mean, and the global one is VM's.
+FEELVOS (Voigtlaender et al., CVPR 2019) matches globally, to the nearest feature of the first frame, and locally, to the
+nearest within a window of L cells on the previous frame. Both learned their features for this; here all families have F's.
+FEELVOS has a network weigh the two maps; here it is their mean, and the global one is VM's.
 """
 
 import torch
@@ -75,7 +75,7 @@ class Matching(Family):
 
 
 class LocalMatching(Matching):
-    """FEELVOS. Parts: VM's, and of the previous frame its features `last` (N, P, C), `last_inside` and `last_outside` (N, P)."""
+    """FEELVOS. Parts: VM's, and of the previous frame its features last (N, P, C), last_inside and last_outside (N, P)."""
 
     def first(self, samples: FirstFrame, seed: int) -> dict[str, Tensor]:
         """The first frame is the previous one of the second."""
@@ -90,7 +90,8 @@ class LocalMatching(Matching):
                                                                    indexing="ij"))
         near = ((rows[:, None] - rows).abs() <= WINDOW) & ((columns[:, None] - columns).abs() <= WINDOW)
         similarities = (p["last"] @ unit(x).mT).masked_fill(~near, -1.0)
-        inside, outside = (similarities.masked_fill(~p[name][..., None], -1.0).amax(1) for name in ("last_inside", "last_outside"))
+        inside, outside = (similarities.masked_fill(~p[name][..., None], -1.0).amax(1)
+                           for name in ("last_inside", "last_outside"))
         return (super().raw(x) + (inside - outside).unflatten(1, size)) / 2
 
     def follow(self, x: Tensor, masks: Tensor) -> dict[str, Tensor]:

@@ -47,8 +47,8 @@ class Propagator(nn.Module):
 
 
 def deformed(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A mask uint8 (H, W) of 0 and 1 as it may have been a frame before: moved by up to a tenth of the object's extent, scaled by
-    up to 5 % (MaskTrack's), its rim grown or shrunk; one in twenty is lost altogether."""
+    """A mask uint8 (H, W) of 0 and 1 as it may have been a frame before: moved by up to a tenth of the object's extent, scaled
+    by up to 5 % (MaskTrack's), its rim grown or shrunk; one in twenty is lost altogether."""
     rows, columns = np.nonzero(mask)
     if not len(rows) or rng.random() < 0.05:
         return np.zeros_like(mask)

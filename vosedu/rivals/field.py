@@ -1,0 +1,71 @@
+"""The families by name, and what the paper's tables say of the methods that they stand for."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from ..config import Config
+from ..protocols import Targets
+from ..target_model import OnlineTargets
+from .discriminative import CrossEntropy, Logistic, Ridge
+from .family import calibrated
+from .generative import Generative
+from .matching import LocalMatching, Matching
+from .offline import Learned
+from .propagation import Propagation
+
+
+class Figure(NamedTuple):
+    """A method's row in the paper's Table 3: per cent on the validation sets, and frames per second on its own hardware."""
+
+    method: str
+    jf_2017: float | None
+    j_2016: float | None
+    fps: float
+    backbone: str
+    """And training data beside DAVIS, as its own paper gives them."""
+
+
+FIGURES = {
+    "D": Figure("Ours", 73.4, 85.0, 14.6, "ResNet-101; YouTube-VOS"),
+    "VM": Figure("VM", None, 81.0, 8.33, "ResNet-101; -"),
+    "FEELVOS": Figure("FEELVOS", 71.5, 81.1, 2.22, "Xception-65; COCO, YouTube-VOS"),
+    "AGAME": Figure("AGAME", 70.0, 82.0, 14.3, "ResNet-101; YouTube-VOS"),
+    "RGMP": Figure("RGMP", 66.7, 81.5, 7.7, "ResNet-50; stills of PASCAL VOC, ECSSD, MSRA10K"),
+    "OSNM": Figure("OSNM", 54.8, 74.0, 7.14, "VGG-16; COCO"),
+    "OSVOS-S": Figure("OSVOS-S", 68.0, 85.6, 0.22, "VGG-16; PASCAL VOC, COCO"),
+    "OnAVOS": Figure("OnAVOS", 67.9, 86.1, 0.08, "ResNet-38; COCO, PASCAL VOC"),
+    "FAVOS": Figure("FAVOS", 58.2, 82.4, 0.56, "ResNet-101; -"),
+    "PReMVOS": Figure("PReMVOS", 77.8, 84.9, 0.03, "several; COCO, Mapillary"),
+    "MGCRN": Figure("MGCRN", None, 84.4, 1.37, "ResNet-101; -"),
+    "CINM": Figure("CINM", 67.5, 84.2, 0.00, "VGG-16, OSVOS and an MRF; -"),
+}
+"""Table 3 of Robinson et al. 2019."""
+
+
+class Row(NamedTuple):
+    """A family of the table."""
+
+    make: Callable[[Config], Targets]
+    represents: str
+    """The row of `FIGURES` that it stands for; "" for none."""
+
+
+def families(learned: Learned) -> dict[str, Row]:
+    """Every family that is a target model, in the order of the table, on its own scale."""
+    return {
+        "D": Row(OnlineTargets, "D"),
+        "matching": Row(Matching, "VM"),
+        "matching, local": Row(LocalMatching, "FEELVOS"),
+        "generative": Row(Generative, "AGAME"),
+        "propagation": Row(partial(Propagation, network=learned.propagator), "OSNM"),
+        "cross-entropy, Adam": Row(CrossEntropy, ""),
+        "ridge": Row(Ridge, ""),
+        "logistic": Row(Logistic, ""),
+    }
+
+
+def ready(learned: Learned) -> dict[str, Row]:
+    """The same with their scores brought to D's scale, where a readout was learned."""
+    return {name: row._replace(make=calibrated(row.make, *learned.readouts[name])) if name in learned.readouts else row
+            for name, row in families(learned).items()}
