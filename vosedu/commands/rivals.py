@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 def refined(folder: Path, family: str) -> Path:
     """Where R of a family lies."""
-    return folder / REFINED.format(family.replace(",", "").replace(" ", "-"))
+    return folder / REFINED.format(family.replace(" ", "-"))
 
 
 def learn_field(segmenter: Segmenter, samples: Samples, args: argparse.Namespace, path: Path) -> None:

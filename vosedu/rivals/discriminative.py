@@ -23,8 +23,8 @@ from ..segmenter import READOUT
 from ..target_model import FirstFrame, OnlineTargets, TargetModel, first_frame_problem
 from .generative import principal
 
-STEPS, UPDATE_STEPS, RATE = 45, 10, 3e-3
-"""Adam's: as many products with the samples as D has on the first frame and in an update; the rate was the best of a few."""
+STEPS, UPDATE_STEPS, RATE = 25, 6, 3e-3
+"""Adam's on the first frame and in an update: as long as D takes. The rate was the best of three on three bundled scenes."""
 COMPONENTS, DECAY = 48, 100.0
 """Principal components, of unit variance, under `Ridge` and `Logistic`, and λ."""
 NEWTON, NEWTON_UPDATE = 6, 2

@@ -43,6 +43,17 @@ FIGURES = {
 """Table 3 of Robinson et al. 2019."""
 
 
+ATTRIBUTES = {
+    "turning": ("tumble",),
+    "look-alikes": ("lookalikes", "flock"),
+    "occlusion": ("hidden", "huddle"),
+    "light and scale": ("shadow",),
+    "fast motion": ("fast",),
+    "thin": ("thin",),
+}
+"""What is hard in each bundled scene (docs/scenes.md)."""
+
+
 class Row(NamedTuple):
     """A family of the table."""
 
@@ -56,10 +67,10 @@ def families(learned: Learned) -> dict[str, Row]:
     return {
         "D": Row(OnlineTargets, "D"),
         "matching": Row(Matching, "VM"),
-        "matching, local": Row(LocalMatching, "FEELVOS"),
+        "local matching": Row(LocalMatching, "FEELVOS"),
         "generative": Row(Generative, "AGAME"),
         "propagation": Row(partial(Propagation, network=learned.propagator), "OSNM"),
-        "cross-entropy, Adam": Row(CrossEntropy, ""),
+        "cross-entropy": Row(CrossEntropy, ""),
         "ridge": Row(Ridge, ""),
         "logistic": Row(Logistic, ""),
     }
