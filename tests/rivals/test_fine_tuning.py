@@ -14,7 +14,7 @@ from vosedu.training.shots import VOID
 
 
 def test_sure_pixels_far_pixels_and_the_others(monkeypatch):
-    """A row of eight pixels, ten high: the last mask is the first two; farther than 0.3 heights, 3 pixels, counts as background."""
+    """Rows of eight pixels, ten of them: the last mask is the first two; farther than 3 pixels counts as background."""
     monkeypatch.setattr(fine_tuning, "FAR", 0.3)
     mask = np.zeros((10, 8), np.uint8)
     mask[:, :2] = 1
@@ -62,8 +62,8 @@ def test_it_learns_every_t_s_th_frame(video, monkeypatch):
 def test_what_it_keeps_are_encodings_and_nets(video):
     video, _, _ = video
     kept = own_tensors(video)
-    encodings = [t for t in kept if t.dim() == 4 and t.shape[1] == 96 and t.shape[0] == 1]
-    assert len(encodings) == 2 and len(kept) == 2 + 2 * len(video.base.net.state_dict())
+    cells = tuple(-(-n // 16) for n in video.working_size)
+    assert [tuple(t.shape) for t in kept[:2]] == [(1, 96, *cells)] * 2 and len(kept) == 2 + 2 * len(video.base.net.state_dict())
 
 
 def test_a_shared_net_is_not_adapted(video):

@@ -17,7 +17,7 @@ def test_likelihoods_by_hand():
 
 
 def test_two_components_and_those_for_the_hard_pixels(monkeypatch):
-    """Background at 0 and 2, the object at 10 but for one pixel at 1.5, among the background: it gets a component of its own."""
+    """Background at 0 and 2, the object at 10 but for two pixels at 1.5, among the background: they get a component."""
     monkeypatch.setattr(generative, "FLOOR", 0.01)
     x = np.array([0.0] * 10 + [2.0] * 10 + [10.0] * 18 + [1.5] * 2)
     y = np.array([0.0] * 20 + [1.0] * 20)

@@ -62,8 +62,8 @@ def test_later_frames_come_into_the_banks_and_the_oldest_leaves_them(monkeypatch
 
 
 def test_the_local_map_tells_a_twin_from_its_place(monkeypatch):
-    """One row of seven cells: the object in the first, its like in the last. The window is two cells wide: what is far from where
-    the object was has no foreground there, and its local map is -1 less the cosine to the background."""
+    """One row of seven cells: the object in the first, its like in the last. The window is two cells wide: what is far from
+    where the object was has no foreground there, and its local map is -1 less the cosine to the background."""
     monkeypatch.setattr(matching, "WINDOW", 2)
     monkeypatch.setattr(matching.top_mean, "__defaults__", (1,))
     first = plane((RIGHT, UP, UP, UP, UP, UP, BETWEEN))

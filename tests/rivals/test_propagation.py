@@ -29,7 +29,7 @@ def test_the_guide_scales_channels_by_the_first_look(network):
     found = network(x, torch.tensor([[1.5, 7.0]]), torch.zeros(1, 1, 2))
     root = np.sqrt(3)
     np.testing.assert_allclose(found[0, 0], [(1 + 2 * 1.5 / root) * 3 / root, 0], rtol=1e-5)
-    assert WIDTH + 1 == network.compare[0].weight.shape[1]
+    assert network.compare[0].weight.shape[1] == WIDTH + 1
 
 
 def test_it_follows_the_last_mask_and_an_object_that_is_lost_stays_lost(network):

@@ -7,7 +7,7 @@ from vosedu.target_model import FirstFrame
 
 
 def first_frame(features, mask, scale=4):
-    """A frame's only sample: features (C, h, w) or nested lists of the same, a mask (h, w) whose cells are `scale` pixels wide."""
+    """A frame's only sample: features (C, h, w), a mask (h, w) whose cells are `scale` pixels wide."""
     features, mask = torch.as_tensor(features, dtype=torch.float32), torch.as_tensor(mask, dtype=torch.float32)
     labels = pixels(mask, scale)[None]
     images = np.zeros((1, *labels.shape[1:], 3), np.uint8)

@@ -4,7 +4,7 @@ import importlib
 import sys
 
 NOTEBOOKS = ("tour", "features", "weighted_l2_loss", "gauss_newton_cg", "augmentation", "refinement", "inference_and_updating",
-             "offline_training", "evaluation", "your_own_video", "your_engine")
+             "offline_training", "evaluation", "your_own_video", "your_engine", "the_field")
 
 for _name in ("torch", "matplotlib", "ipywidgets", "anywidget"):
     try:
