@@ -43,6 +43,13 @@ def test_scale_and_offset_put_the_threshold_between_the_kinds():
     assert -moved / other == pytest.approx(-offset / scale / 100 - 7, abs=0.003), "whatever the family's own scale"
 
 
+def test_scores_that_tell_nothing_apart_still_give_numbers():
+    mask = torch.zeros(1, 16, 16)
+    mask[:, :8] = 1
+    for scores in (torch.zeros(1, 4, 4), 1 - mask[:, ::4, ::4]):
+        assert all(abs(number) < 1e4 for number in offline.fitted([scores + 0.01 * torch.eye(4)], [mask]))
+
+
 def test_lessons_are_the_same_for_all_and_in_the_same_order(segmenter, samples):
     batches = list(offline.lessons(segmenter, samples, 1, 2))
     again = list(offline.lessons(segmenter, samples, 0, 3))[1:]

@@ -120,17 +120,18 @@ def fitted(scores: Sequence[Tensor], masks: Sequence[Tensor], steps: int = 200) 
     pairs = [coarse(s, m) for s, m in zip(scores, masks, strict=True)]
     s, m = torch.cat([p[0] for p in pairs]), torch.cat([p[1] for p in pairs])
     inside, outside = s[m == 1].mean(), s[m == 0].mean()
-    scale = (10 / (inside - outside).clamp_min(1e-6)).item()  # scores of both kinds at logits of 5 and -5
+    gap = (inside - outside).clamp_min(s.std() / 10 + 1e-6)  # a family that tells nothing apart still gets numbers
+    scale = (10 / gap).item()  # scores of both kinds at logits of 5 and -5
     free = torch.tensor([0.0, 0.5], requires_grad=True)
     optimiser = torch.optim.Adam([free], lr=0.02)
     for _ in range(steps):
-        centre = outside + free[1] * (inside - outside)
+        centre = outside + free[1] * gap
         loss = mask_loss(scale * free[0].exp() * (s - centre), m, OVERLAP)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     scale *= free[0].exp().item()
-    return scale, -scale * (outside + free[1] * (inside - outside)).item()
+    return scale, -scale * (outside + free[1] * gap).item()
 
 
 def learn_readouts(
