@@ -17,8 +17,15 @@ SOME = ["davis2017", "--sequences", "two", *QUICK, "--update-every", "2"]
 
 def test_rows_are_families_and_readouts_on_one_f(segmenter):
     rows = table3.family_rows(segmenter, None)
-    assert list(rows)[:4] == ["D", "D + R", "matching", "matching + R"] and len(rows) == 16
+    assert list(rows)[:5] == ["D", "D at one half", "D + R", "matching", "matching + R"] and len(rows) == 16 + 5 + 1
+    plain = {name for name in rows if "one half" in name} | {"Ours"}
+    for name in plain:
+        assert not isinstance(rows[name].engine.targets(segmenter.config), Calibrated)
+    assert rows.pop("Ours").engine.refinement is segmenter.refinement
     for name, row in rows.items():
+        if name in plain:
+            assert row.engine.refinement is None and row.engine.readout == (10.0, -5.0)
+            continue
         assert row.engine.backbone is segmenter.backbone and row.engine.config == segmenter.config
         assert isinstance(row.engine.targets(segmenter.config), Calibrated)
         assert row.engine.refinement is (segmenter.refinement if name.endswith("+ R") else None)

@@ -19,10 +19,10 @@ from ..files import datasets
 from ..files.whole import digest, make_folder, read_json, refuse_other_json, write_json
 from ..protocols import Engine
 from ..rivals.bench import Cost, Timed
-from ..rivals.field import ATTRIBUTES, FIGURES, ready
+from ..rivals.field import ATTRIBUTES, FIGURES, families, ready
 from ..rivals.fine_tuning import AdaptiveSegmenter
 from ..rivals.offline import BUNDLED_FIELD, load_learned, load_refinement
-from ..segmenter import Segmenter
+from ..segmenter import READOUT, Segmenter
 from ..training.baselines import load_base_net
 from ..weights import BUNDLED_BASE
 from .flags import Settings, add_dataset_flags, add_engine_flags, sequences_of
@@ -81,7 +81,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def family_rows(segmenter: Segmenter, folder: Path | None) -> dict[str, Row]:
-    """Every family, its scores read out bilinearly, and before R.
+    """Every family, its scores read out bilinearly, by a scale and an offset that were learned, and where it has a scale of its
+    own by D's usual ones; and before R.
 
     Args:
         folder: of the command `rivals`; None: what is bundled.
@@ -93,10 +94,13 @@ def family_rows(segmenter: Segmenter, folder: Path | None) -> dict[str, Row]:
     if not folder and segmenter.backbone.name != "compact":
         raise InputError(f"nothing was learned offline for {segmenter.backbone.name}: make it with `vosedu rivals`, and give "
                          "its folder with --learned")
-    rows = {}
-    for name, family in ready(load_learned(path, segmenter.backbone.channels[TARGET_DEPTH])).items():
+    rows, learned = {}, load_learned(path, segmenter.backbone.channels[TARGET_DEPTH])
+    for name, family in ready(learned).items():
         alone = segmenter.changed(targets=family.make, refinement=None)
         rows[name] = Row(alone, "bilinear", family.represents, [path])
+        if family.scaled:
+            plain = segmenter.changed(targets=families(learned)[name].make, refinement=None, readout=READOUT)
+            rows[f"{name} at one half"] = Row(plain, "bilinear, 10 s - 5", family.represents, [path])
         own = folder and refined(folder, name)
         if own and own.is_file():
             refinement = load_refinement(own, segmenter.backbone.channels)
@@ -104,6 +108,7 @@ def family_rows(segmenter: Segmenter, folder: Path | None) -> dict[str, Row]:
         else:
             before = segmenter.changed(targets=family.make)
             rows[f"{name} + R"] = Row(before, "R of D", family.represents, [path])
+    rows["Ours"] = Row(segmenter.changed(readout=READOUT), "R of D", "D", [path])
     return rows
 
 

@@ -60,19 +60,21 @@ class Row(NamedTuple):
     make: Callable[[Config], Targets]
     represents: str
     """The row of `FIGURES` that it stands for; "" for none."""
+    scaled: bool = False
+    """Whether its scores have D's scale as they are: it was learned towards 0 and 1, or through D's own readout."""
 
 
 def families(learned: Learned) -> dict[str, Row]:
     """Every family that is a target model, in the order of the table, on its own scale."""
     return {
-        "D": Row(OnlineTargets, "D"),
+        "D": Row(OnlineTargets, "D", scaled=True),
         "matching": Row(Matching, "VM"),
         "local matching": Row(LocalMatching, "FEELVOS"),
         "generative": Row(Generative, "AGAME"),
-        "propagation": Row(partial(Propagation, network=learned.propagator), "OSNM"),
-        "cross-entropy": Row(CrossEntropy, ""),
-        "ridge": Row(Ridge, ""),
-        "logistic": Row(Logistic, ""),
+        "propagation": Row(partial(Propagation, network=learned.propagator), "OSNM", scaled=True),
+        "cross-entropy": Row(CrossEntropy, "", scaled=True),
+        "ridge": Row(Ridge, "", scaled=True),
+        "logistic": Row(Logistic, "", scaled=True),
     }
 
 

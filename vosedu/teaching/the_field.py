@@ -17,7 +17,7 @@ from ..files.clip import Clip
 from ..pipeline import track
 from ..protocols import Targets
 from ..rivals.family import Family, covered
-from ..rivals.field import ready
+from ..rivals.field import families, ready
 from ..rivals.offline import BUNDLED_FIELD, load_learned
 from ..segmenter import Segmenter
 from ..target_model import FirstFrame
@@ -25,7 +25,7 @@ from .exercise import Exercise, need
 from .pictures import score_picture, with_scale
 from .widget import Widget
 
-COLUMNS = 4
+COLUMNS = 3
 """Pictures side by side in `FieldBench`."""
 
 
@@ -41,8 +41,10 @@ class Run(NamedTuple):
 
 
 def the_field() -> dict[str, Callable[[Config], Targets]]:
-    """Every family that is a target model, by name, its scores brought to D's scale, for `Segmenter(targets=…)`."""
-    return {name: row.make for name, row in ready(load_learned(BUNDLED_FIELD, 256)).items()}
+    """Every family that is a target model, by name, for `Segmenter(targets=…)`; scores that have no scale of their own are
+    brought to D's."""
+    learned = load_learned(BUNDLED_FIELD, 256)
+    return {name: (row if row.scaled else ready(learned)[name]).make for name, row in families(learned).items()}
 
 
 def compete(segmenter: Segmenter, families: Mapping[str, Callable[[Config], Targets]], clip: Clip) -> dict[str, Run]:
@@ -142,30 +144,35 @@ class Linear(Family):
 
 
 class Forgetting(NamedTuple):
-    """J of a network on other objects, whose first frames it is shown, while it is fine-tuned on one."""
+    """J of a network while it is fine-tuned on one frame of one object, after each number of steps."""
 
     steps: list[int]
-    tuned: list[float]
-    """J on the object that it is fine-tuned on, in the frame that it learns from."""
+    learned: list[float]
+    """In the frame that it learns from."""
+    later: list[float]
+    """Mean over later frames of the same object."""
     others: list[float]
-    """Mean J on the others."""
+    """Mean over other objects, whose first frames it is shown, in later frames of theirs."""
 
 
-def forget(segmenter: Segmenter, net: torch.nn.Module, clips: Sequence[Clip], counts: Sequence[int], rate: float) -> Forgetting:
-    """Fine-tune a copy of a Base net on the first frame of the first clip, and ask it about all, a dozen frames on.
+def forget(
+    segmenter: Segmenter, net: torch.nn.Module, clips: Sequence[Clip], counts: Sequence[int], rate: float,
+    asked: Sequence[int] = (0, 12, 18, 24, 30),
+) -> Forgetting:
+    """Fine-tune a copy of a Base net on the first frame of the first clip, and ask it about object 1 of all clips.
 
     Args:
-        counts: steps of Adam, one frame each, after which it is asked; the first may be 0.
+        counts: steps of Adam, after which it is asked; the first may be 0.
         rate: Adam's.
+        asked: frames of every clip that it is asked about, the first of them the one that it is shown.
     """
     net = copy.deepcopy(net).requires_grad_(True)
-    optimiser, found, done = torch.optim.Adam(net.parameters(), lr=rate), Forgetting(list(counts), [], []), 0
-    shown = [[tuple(x.clone() for x in segmenter.features(clip.frames[t][None])) for t in (0, 12)] for clip in clips]
-    masks = [torch.from_numpy((clip.masks[[0, 12]] == 1).astype(np.float32)) for clip in clips]
+    optimiser, found, done = torch.optim.Adam(net.parameters(), lr=rate), Forgetting(list(counts), [], [], []), 0
+    maps = [[tuple(x.clone() for x in segmenter.features(clip.frames[t][None])) for t in asked] for clip in clips]
+    masks = [torch.from_numpy((clip.masks[list(asked)] == 1).astype(np.float32)).to(maps[0][0][0]) for clip in clips]
 
-    def logits(n: int, t: int) -> Tensor:
-        reference = shown[n][0][TARGET_DEPTH]
-        return net(shown[n][t], reference, masks[n][:1], clips[n].size)
+    def logits(n: int, k: int) -> Tensor:
+        return net(maps[n][k], maps[n][0][TARGET_DEPTH], masks[n][:1], clips[n].size)
 
     for count in counts:
         for _ in range(count - done):
@@ -175,10 +182,10 @@ def forget(segmenter: Segmenter, net: torch.nn.Module, clips: Sequence[Clip], co
             optimiser.step()
         done = count
         with torch.no_grad():
-            j = [metrics.jaccard((logits(n, int(n > 0)) > 0).numpy(), masks[n][int(n > 0)].numpy()[None])
-                 for n in range(len(clips))]
-        found.tuned.append(j[0])
-        found.others.append(float(np.mean(j[1:])))
+            j = np.array([[metrics.jaccard((logits(n, k)[0] > 0).cpu().numpy(), masks[n][k].cpu().numpy())
+                           for k in range(len(asked))] for n in range(len(clips))])
+        for part, value in zip(found[1:], (j[0, 0], j[0, 1:].mean(), j[1:, 1:].mean()), strict=True):
+            part.append(float(value))
     return found
 
 
