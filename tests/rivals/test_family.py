@@ -11,8 +11,7 @@ from vosedu.config import WHOLE
 from vosedu.features import TARGET_DEPTH
 from vosedu.rivals import discriminative
 from vosedu.rivals.family import Calibrated, covered
-from vosedu.rivals.field import ready
-from vosedu.rivals.offline import BUNDLED_FIELD, load_learned
+from vosedu.rivals.field import BUNDLED_FIELD, load_learned, ready
 from vosedu.segmenter import READOUT
 
 FAMILIES = ready(load_learned(BUNDLED_FIELD, 256))

@@ -7,7 +7,8 @@ from helpers import moving_shapes
 from tiny_training import TINY
 
 from vosedu.rivals import fine_tuning
-from vosedu.rivals.fine_tuning import AdaptiveSegmenter, examples, own_tensors
+from vosedu.rivals.bench import own_tensors
+from vosedu.rivals.fine_tuning import AdaptiveSegmenter, examples
 from vosedu.segmenter import Segmenter
 from vosedu.training import baselines
 from vosedu.training.shots import VOID

@@ -7,7 +7,8 @@ from rivals.toys import first_frame, pixels
 
 from vosedu.config import WHOLE
 from vosedu.rivals import generative
-from vosedu.rivals.generative import Generative, log_likelihood, mixture, principal
+from vosedu.rivals.family import principal
+from vosedu.rivals.generative import Generative, log_likelihood, mixture
 
 
 def test_likelihoods_by_hand():

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from vosedu.evaluation.metrics import jaccard
 from vosedu.rivals import offline
+from vosedu.rivals.field import BUNDLED_FIELD, FIGURES, families, load_learned, ready
 from vosedu.rivals.matching import Matching
 from vosedu.rivals.propagation import Propagation
 from vosedu.segmenter import Segmenter
@@ -94,8 +95,8 @@ def test_the_propagation_network_learns(segmenter, samples):
 def test_every_family_gets_an_r_of_its_own_from_the_same_start(segmenter, samples, tmp_path):
     start = load_pretrained("compact")[1]
     before = copy.deepcopy(start.state_dict())
-    families = {"D": OnlineTargets, "matching": Matching}
-    nets = offline.tune_refinements(segmenter, families, start, samples, 3, 1e-3, tqdm(disable=True))
+    some = {"D": OnlineTargets, "matching": Matching}
+    nets = offline.tune_refinements(segmenter, some, start, samples, 3, 1e-3, tqdm(disable=True))
     weights = {name: net.project.conv1.weight for name, net in nets.items()}
     assert not torch.equal(weights["D"], weights["matching"]) and not torch.equal(weights["D"], start.project.conv1.weight)
     assert all(torch.equal(value, before[name]) for name, value in start.state_dict().items())
@@ -106,11 +107,9 @@ def test_every_family_gets_an_r_of_its_own_from_the_same_start(segmenter, sample
 
 
 def test_the_bundled_file_has_a_readout_for_every_family():
-    from vosedu.rivals.field import FIGURES, families, ready
-
-    learned = offline.load_learned(offline.BUNDLED_FIELD, 256)
+    learned = load_learned(BUNDLED_FIELD, 256)
     rows = families(learned)
     assert set(learned.readouts) == set(rows) == set(ready(learned))
     assert all(scale > 0 and -offset / scale < 3 for scale, offset in learned.readouts.values())
     assert all(row.represents in FIGURES or row.represents == "" for row in rows.values())
-    assert offline.BUNDLED_FIELD.stat().st_size < 100_000
+    assert BUNDLED_FIELD.stat().st_size < 100_000

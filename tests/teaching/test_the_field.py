@@ -35,7 +35,8 @@ def test_each_cell_has_its_family_s_scores_of_its_frame():
     picture = maps_picture(clip().frames[2], clip().masks[2], runs, 2, columns=2)
     assert picture.shape == (2 * 116, 256, 3)
     cells = [picture[y : y + 116, x : x + 128] for y in (0, 116) for x in (0, 128)]
-    assert close(cells[0][25:50, 5:40], GREYS[2], 2) and cells[0][58:63, 55:75].max(axis=0).min() > 230, "the frame, outlined in white"
+    assert close(cells[0][25:50, 5:40], GREYS[2], 2)
+    assert cells[0][58:63, 55:75].max(axis=0).min() > 230, "the frame, outlined in white"
     for cell, score in ((cells[1], 0.3), (cells[2], 0.7)):
         assert close(cell[25:50, 5:40], over((GREYS[2],) * 3, score), 4)
     assert close(cells[3], 255, 0), "nothing more"

@@ -13,16 +13,13 @@ from ..errors import InputError
 from ..features import TARGET_DEPTH
 from ..files.whole import make_folder, refuse_strangers
 from ..rivals import offline
-from ..rivals.field import families, ready
+from ..rivals.field import FIELD, Learned, families, load_learned, ready, refined
 from ..segmenter import Segmenter
 from ..training.checkpoints import save_weights
 from ..training.samples import Recipe, Samples
 from ..weights import load_pretrained
+from .data_flags import add_data_flags, given_sources
 from .flags import Settings, add_engine_flags, positive
-from .train import add_data_flags, given_sources
-
-FIELD, REFINED = "field.safetensors", "R-{}.safetensors"
-"""Names of what it writes: network and readouts; R of a family."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     path = make_folder(args.out) / FIELD
     if not path.is_file():
         learn_field(segmenter, samples, args, path)
-    learned = offline.load_learned(path, segmenter.backbone.channels[TARGET_DEPTH])
+    learned = load_learned(path, segmenter.backbone.channels[TARGET_DEPTH])
     for name, (scale, offset) in learned.readouts.items():
         print(f"{name:<20} {scale:8.3f} s {offset:+8.3f}")
     if args.steps:
@@ -79,16 +76,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def refined(folder: Path, family: str) -> Path:
-    """Where R of a family lies."""
-    return folder / REFINED.format(family.replace(" ", "-"))
-
-
 def learn_field(segmenter: Segmenter, samples: Samples, args: argparse.Namespace, path: Path) -> None:
     """Propagation network and readouts, into one small file."""
     with tqdm(total=args.propagation_steps + args.readout_batches, unit="batch", disable=args.quiet, file=sys.stderr) as bar:
         network = offline.train_propagator(segmenter, samples, args.propagation_steps, bar=bar)
-        rows = {name: row.make for name, row in families(offline.Learned(network, {})).items()}
+        rows = {name: row.make for name, row in families(Learned(network, {})).items()}
         readouts = offline.learn_readouts(segmenter, rows, samples, args.readout_batches, bar)
     holder = torch.nn.Module()
     for name, pair in readouts.items():

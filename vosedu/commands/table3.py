@@ -19,14 +19,13 @@ from ..files import datasets
 from ..files.whole import digest, make_folder, read_json, refuse_other_json, write_json
 from ..protocols import Engine
 from ..rivals.bench import Cost, Timed
-from ..rivals.field import ATTRIBUTES, FIGURES, families, ready
+from ..rivals.field import ATTRIBUTES, BUNDLED_FIELD, FIELD, FIGURES, families, load_learned, ready, refined
 from ..rivals.fine_tuning import AdaptiveSegmenter
-from ..rivals.offline import BUNDLED_FIELD, load_learned, load_refinement
+from ..rivals.offline import load_refinement
 from ..segmenter import READOUT, Segmenter
 from ..training.baselines import load_base_net
 from ..weights import BUNDLED_BASE
 from .flags import Settings, add_dataset_flags, add_engine_flags, sequences_of
-from .rivals import FIELD, refined
 from .table1 import base_rows, chosen_rows
 
 

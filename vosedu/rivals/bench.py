@@ -8,7 +8,6 @@ from torch import Tensor
 
 from ..protocols import Engine, State
 from ..training.baselines import BaseVideo
-from .fine_tuning import own_tensors
 
 
 @dataclass
@@ -27,6 +26,12 @@ class Cost:
 
     def __add__(self, other: "Cost") -> "Cost":
         return Cost(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+
+def own_tensors(video: BaseVideo) -> list[Tensor]:
+    """What a video keeps of its objects: their encodings, and their nets where these are their own."""
+    nets = [net for net, _ in video._targets if net is not video.base.net]
+    return [encoding for _, encoding in video._targets] + [part for net in nets for part in net.state_dict().values()]
 
 
 def held(state: State) -> int:

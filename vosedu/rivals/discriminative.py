@@ -21,7 +21,7 @@ from ..loss import NormalForm, apply_filter, apply_stencil
 from ..memory import Memory, initial_gamma
 from ..segmenter import READOUT
 from ..target_model import FirstFrame, OnlineTargets, TargetModel, first_frame_problem
-from .generative import principal
+from .family import principal
 
 STEPS, UPDATE_STEPS, RATE = 25, 6, 3e-3
 """Adam's on the first frame and in an update: as long as D takes. The rate was the best of three on three bundled scenes."""

@@ -17,6 +17,14 @@ def covered(masks: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(masks[:, None].float(), size=size, mode="area")[:, 0].flatten(1)
 
 
+def principal(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Mean (N, 1, C) and basis (N, C, d) of features (N, P, C), scaled so that every direction has variance one."""
+    mean = x.mean(1, keepdim=True)
+    values, basis = torch.linalg.svd(x - mean, full_matrices=False)[1:]
+    scale = (len(x[0]) ** 0.5 / values[:, :count]).clamp_max(1e6)
+    return mean, basis[:, :count].mT * scale[:, None]
+
+
 class Family:
     """A `protocols.Targets` that keeps a dictionary of tensors, one row per object in each.
 

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from ..config import Config
 from ..protocols import Targets
 from ..target_model import OnlineTargets
+from ..weights import BUNDLED, fill, part, read_state
 from .discriminative import CrossEntropy, Logistic, Ridge
 from .family import calibrated
 from .generative import Generative
 from .matching import LocalMatching, Matching
-from .offline import Learned
-from .propagation import Propagation
+from .propagation import Propagation, Propagator
 
 
 class Figure(NamedTuple):
@@ -52,6 +53,38 @@ ATTRIBUTES = {
     "thin": ("thin",),
 }
 """What is hard in each bundled scene (docs/scenes.md)."""
+
+
+BUNDLED_FIELD = BUNDLED.with_name("compact-field.safetensors")
+"""Propagation network and readouts on the features of `BUNDLED`."""
+FIELD, REFINED = "field.safetensors", "R-{}.safetensors"
+"""Names of what it writes: network and readouts; R of a family."""
+
+
+def refined(folder: Path, family: str) -> Path:
+    """Where R of a family lies."""
+    return folder / REFINED.format(family.replace(" ", "-"))
+
+
+class Learned(NamedTuple):
+    """What was learned offline, `BUNDLED_FIELD` or a file of the command `rivals`."""
+
+    propagator: Propagator
+    readouts: dict[str, tuple[float, float]]
+    """Family -> scale and offset."""
+
+
+def load_learned(path: Path, channels: int) -> Learned:
+    """From a file.
+
+    Raises:
+        InputError: it is unusable or belongs to another backbone.
+    """
+    state, _ = read_state(path)
+    network = Propagator(channels)
+    fill(network, part(state, "propagation."), "the propagation network", path)
+    readouts = {name: tuple(pair.tolist()) for name, pair in part(state, "readout.").items()}
+    return Learned(network.eval().requires_grad_(False), readouts)
 
 
 class Row(NamedTuple):

@@ -36,12 +36,6 @@ def examples(probabilities: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return found
 
 
-def own_tensors(video: BaseVideo) -> list[Tensor]:
-    """What a video keeps of its objects: their encodings, and their nets where these are their own."""
-    nets = [net for net, _ in video._targets if net is not video.base.net]
-    return [encoding for _, encoding in video._targets] + [part for net in nets for part in net.state_dict().values()]
-
-
 class AdaptiveSegmenter(BaseSegmenter):
     """The Base net, fine-tuned on the first frame and adapted online."""
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..target_model import FirstFrame
-from .family import Family, covered
+from .family import Family, covered, principal
 
 DIMENSIONS = 64
 """d, AGAME's number of learned ones."""
@@ -27,14 +27,6 @@ RATE = 0.1
 """λ."""
 FLOOR = 5.0
 """r, where the first frame's variance is 1 in every direction."""
-
-
-def principal(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Mean (N, 1, C) and basis (N, C, d) of features (N, P, C), scaled so that every direction has variance one."""
-    mean = x.mean(1, keepdim=True)
-    values, basis = torch.linalg.svd(x - mean, full_matrices=False)[1:]
-    scale = (len(x[0]) ** 0.5 / values[:, :count]).clamp_max(1e6)
-    return mean, basis[:, :count].mT * scale[:, None]
 
 
 def log_likelihood(x: Tensor, means: Tensor, variances: Tensor) -> Tensor:

@@ -23,12 +23,10 @@ from ..segmenter import READOUT, Segmenter
 from ..target_model import FirstFrame
 from ..training.offline import mask_loss
 from ..training.samples import Samples
-from ..weights import BUNDLED, fill, part, read_state
+from ..weights import fill, part, read_state
 from .family import covered
 from .propagation import Propagator, deformed
 
-BUNDLED_FIELD = BUNDLED.with_name("compact-field.safetensors")
-"""Propagation network and readouts on the features of `BUNDLED`."""
 OVERLAP = 1.0
 """Weight of 1 - soft J beside the cross-entropy where scale and offset are learned: with the cross-entropy alone, families that
 are often wrong learn to answer with the background."""
@@ -176,27 +174,6 @@ def tune_refinements(
             schedule.step()
         bar.update()
     return {name: net.eval().requires_grad_(False) for name, net in nets.items()}
-
-
-class Learned(NamedTuple):
-    """What was learned offline, `BUNDLED_FIELD` or a file of the command `rivals`."""
-
-    propagator: Propagator
-    readouts: dict[str, tuple[float, float]]
-    """Family -> scale and offset."""
-
-
-def load_learned(path: Path, channels: int) -> Learned:
-    """From a file.
-
-    Raises:
-        InputError: it is unusable or belongs to another backbone.
-    """
-    state, _ = read_state(path)
-    network = Propagator(channels)
-    fill(network, part(state, "propagation."), "the propagation network", path)
-    readouts = {name: tuple(pair.tolist()) for name, pair in part(state, "readout.").items()}
-    return Learned(network.eval().requires_grad_(False), readouts)
 
 
 def load_refinement(path: Path, channels: Sequence[int]) -> Refinement:

@@ -17,8 +17,7 @@ from ..files.clip import Clip
 from ..pipeline import track
 from ..protocols import Targets
 from ..rivals.family import Family, covered
-from ..rivals.field import families, ready
-from ..rivals.offline import BUNDLED_FIELD, load_learned
+from ..rivals.field import BUNDLED_FIELD, families, load_learned, ready
 from ..segmenter import Segmenter
 from ..target_model import FirstFrame
 from .exercise import Exercise, need
