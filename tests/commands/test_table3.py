@@ -17,7 +17,7 @@ SOME = ["davis2017", "--sequences", "two", *QUICK, "--update-every", "2"]
 
 def test_rows_are_families_and_readouts_on_one_f(segmenter):
     rows = table3.family_rows(segmenter, None)
-    assert list(rows)[:5] == ["D", "D at one half", "D + R", "matching", "matching + R"] and len(rows) == 16 + 5 + 1
+    assert list(rows)[:5] == ["D", "D at one half", "D + R", "matching", "matching + R"] and len(rows) == 18 + 5 + 1
     plain = {name for name in rows if "one half" in name} | {"Ours"}
     for name in plain:
         assert not isinstance(rows[name].engine.targets(segmenter.config), Calibrated)

@@ -24,11 +24,9 @@ def test_the_mean_of_the_best_by_hand():
         assert found.item() == pytest.approx(mean)
 
 
-def test_a_score_is_the_difference_of_two_means(monkeypatch):
+def test_a_score_is_the_difference_of_two_means():
     """Object: cosines 1 and 0.8 to the right, 0 and 0.6 upwards; background: up, four times. K = 2."""
-    monkeypatch.setattr(matching, "BEST_K", 2)
-    targets = Matching(WHOLE)
-    monkeypatch.setattr(matching.top_mean, "__defaults__", (2,))
+    targets = Matching(WHOLE, k=2)
     targets.learn(first_frame(plane((RIGHT, BETWEEN, UP), (UP, UP, UP)), [[1, 1, 0], [0, 0, 0]]), 0)
     found = targets.scores(plane((RIGHT, UP, BETWEEN), (RIGHT, UP, BETWEEN)))
     assert found.shape == (1, 2, 3)
@@ -37,11 +35,10 @@ def test_a_score_is_the_difference_of_two_means(monkeypatch):
     torch.testing.assert_close(found[0, 1], found[0, 0])
 
 
-def test_later_frames_come_into_the_banks_and_the_oldest_leaves_them(monkeypatch):
+def test_later_frames_come_into_the_banks_and_the_oldest_leaves_them():
     """A look that only the second frame shows scores high after the update; two updates later that frame is forgotten. A cell
     that the mask covers in part goes into no bank."""
-    monkeypatch.setattr(matching.top_mean, "__defaults__", (1,))
-    targets = Matching(WHOLE)
+    targets = Matching(WHOLE, k=1)
     targets.learn(first_frame(plane((RIGHT, RIGHT, (-1.0, 0.0))), [[1, 0, 0]]), 0)
     new = plane((UP, RIGHT, (0.0, -1.0)))
     assert targets.scores(new)[0, 0, 0] == pytest.approx(0.0)
@@ -65,9 +62,8 @@ def test_the_local_map_tells_a_twin_from_its_place(monkeypatch):
     """One row of seven cells: the object in the first, its like in the last. The window is two cells wide: what is far from
     where the object was has no foreground there, and its local map is -1 less the cosine to the background."""
     monkeypatch.setattr(matching, "WINDOW", 2)
-    monkeypatch.setattr(matching.top_mean, "__defaults__", (1,))
     first = plane((RIGHT, UP, UP, UP, UP, UP, BETWEEN))
-    globally, locally = Matching(WHOLE), LocalMatching(WHOLE)
+    globally, locally = Matching(WHOLE, k=1), LocalMatching(WHOLE, k=1)
     for targets in (globally, locally):
         targets.learn(first_frame(first, [[1, 0, 0, 0, 0, 0, 0]]), 0)
     now = plane((UP, RIGHT, UP, UP, UP, UP, RIGHT))

@@ -102,6 +102,7 @@ def families(learned: Learned) -> dict[str, Row]:
     return {
         "D": Row(OnlineTargets, "D", scaled=True),
         "matching": Row(Matching, "VM"),
+        "nearest": Row(partial(Matching, k=1), "VM"),
         "local matching": Row(LocalMatching, "FEELVOS"),
         "generative": Row(Generative, "AGAME"),
         "propagation": Row(partial(Propagation, network=learned.propagator), "OSNM", scaled=True),

@@ -14,11 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..config import Config
 from ..target_model import FirstFrame
 from .family import Family, covered
 
 BEST_K = 20
-"""Similarities that are averaged (VM's K)."""
+"""Similarities that are averaged: VM's K, on maps with four times as many cells as these."""
 RECENT = 2
 """Later frames in the banks, beside the first; the oldest goes first."""
 SURE = 0.9
@@ -27,7 +28,7 @@ WINDOW = 4
 """L: cells up, down, left and right in which a position is looked for on the previous frame."""
 
 
-def top_mean(similarities: Tensor, members: Tensor, k: int = BEST_K) -> Tensor:
+def top_mean(similarities: Tensor, members: Tensor, k: int) -> Tensor:
     """Mean of the k greatest over members: (N, M, P) and bool (N, M) -> (N, P); of all where there are fewer, -1 of none."""
     best = similarities.masked_fill(~members[..., None], -torch.inf).topk(min(k, similarities.shape[1]), dim=1)[0]
     there = best.isfinite()
@@ -47,7 +48,16 @@ def first_cells(share: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Matching(Family):
-    """VM. Parts: bank (N, 1 + RECENT, P, C), inside and outside (N, 1 + RECENT, P), turn (N,): frames taken in so far."""
+    """VM. Parts: bank (N, 1 + RECENT, P, C), inside and outside (N, 1 + RECENT, P), turn (N,): frames taken in so far.
+
+    Args:
+        config: the settings.
+        k: similarities that are averaged; 1: the nearest alone.
+    """
+
+    def __init__(self, config: Config, k: int = BEST_K):
+        super().__init__(config)
+        self.k = k
 
     def first(self, samples: FirstFrame, seed: int) -> dict[str, Tensor]:
         """The frame itself in the first slot, the others empty."""
@@ -61,7 +71,7 @@ class Matching(Family):
         """s_fg - s_bg."""
         p = self.parts
         similarities = p["bank"].flatten(1, 2) @ unit(x).mT
-        inside, outside = (top_mean(similarities, p[name].flatten(1)) for name in ("inside", "outside"))
+        inside, outside = (top_mean(similarities, p[name].flatten(1), self.k) for name in ("inside", "outside"))
         return (inside - outside).unflatten(1, x.shape[-2:])
 
     def relearn(self, x: Tensor, masks: Tensor) -> dict[str, Tensor]:

@@ -41,9 +41,10 @@ class Run(NamedTuple):
 
 def the_field() -> dict[str, Callable[[Config], Targets]]:
     """Every family that is a target model, by name, for `Segmenter(targets=…)`; scores that have no scale of their own are
-    brought to D's."""
+    brought to D's. Not among them is "nearest", matching with K = 1."""
     learned = load_learned(BUNDLED_FIELD, 256)
-    return {name: (row if row.scaled else ready(learned)[name]).make for name, row in families(learned).items()}
+    rows = {name: row for name, row in families(learned).items() if name != "nearest"}
+    return {name: (row if row.scaled else ready(learned)[name]).make for name, row in rows.items()}
 
 
 def compete(segmenter: Segmenter, families: Mapping[str, Callable[[Config], Targets]], clip: Clip) -> dict[str, Run]:
