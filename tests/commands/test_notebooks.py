@@ -13,7 +13,7 @@ def test_all_notebooks_and_solutions_are_copied(tmp_path, capsys):
     found = {p.relative_to(tmp_path / "n") for p in (tmp_path / "n").rglob("*.ipynb")}
     assert found == {p.relative_to(ROOT / "notebooks") for p in (ROOT / "notebooks").rglob("*.ipynb")
                      if ".ipynb_checkpoints" not in p.parts}
-    assert len(found) == 20 and "00_tour.ipynb" in capsys.readouterr().out
+    assert len(found) == 22 and "00_tour.ipynb" in capsys.readouterr().out
     name = "03_gauss_newton_cg.ipynb"
     assert (tmp_path / "n" / name).read_bytes() == (ROOT / "notebooks" / name).read_bytes()
 

@@ -16,7 +16,7 @@ from vosedu.files.images import write_mask
 
 PACKAGE = Path(__file__).resolve().parents[2] / "vosedu"
 MODULES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in sorted(PACKAGE.rglob("*.py"))}
-WINGS = ("files", "evaluation", "training", "teaching", "commands")
+WINGS = ("files", "evaluation", "training", "rivals", "teaching", "commands")
 CHAPTERS = ("config", "features", "loss", "target_model", "solver", "augmentation", "refinement", "memory", "aggregation",
             "segmenter")
 MAY = {
@@ -25,8 +25,9 @@ MAY = {
     "engine": {"errors", "files"},
     "evaluation": {"errors", "files", "engine"},
     "training": {"errors", "files", "engine", "evaluation"},
-    "teaching": {"errors", "files", "engine", "evaluation", "training"},
-    "commands": {"errors", "files", "engine", "evaluation", "training", "teaching"},
+    "rivals": {"errors", "files", "engine", "evaluation", "training"},
+    "teaching": {"errors", "files", "engine", "evaluation", "training", "rivals"},
+    "commands": {"errors", "files", "engine", "evaluation", "training", "rivals", "teaching"},
 }
 """Who may import whom."""
 FIGURES = {"refinement_diagram", "draw", "draw_curves"}

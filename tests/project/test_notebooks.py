@@ -126,8 +126,8 @@ def test_the_list_gives_the_same_minutes(path):
 
 
 def test_exercises_rise_in_difficulty_and_have_hints_and_solutions():
-    """Two or more in each of 01 to 08 and in 10, numbered in order, not all equally hard, with hints and solutions."""
-    for path in (*NOTEBOOKS[1:9], NOTEBOOKS[10]):
+    """Two or more in each of 01 to 08, in 10 and 11, numbered in order, not all equally hard, with hints and solutions."""
+    for path in (*NOTEBOOKS[1:9], *NOTEBOOKS[10:]):
         text = "\n".join("".join(c["source"]) for c in cells(path, "markdown"))
         found = re.findall(r"^### Exercise (\d\d)\.(\d) \((easy|medium|hard), \d+ minutes\)$", text, re.M)
         stubs = [c for c in cells(path, "code") if "exercise" in c["metadata"].get("tags", [])]
@@ -236,7 +236,7 @@ def likeness(source, solution):
 def test_no_cell_shows_an_answer():
     """No notebook computes, before or after a stub, what an exercise of any notebook asks for."""
     solutions = {name: text for path in NOTEBOOKS for name, text in solution_functions(path).items()}
-    assert len(solutions) == 23
+    assert len(solutions) == 25
     for path in NOTEBOOKS:
         for place, cell in enumerate(cells(path, "code")):
             for name, solution in solutions.items():

@@ -8,6 +8,7 @@ import torch
 from teaching.known import CELLS, Reddish, features_of, mask_of, moved
 
 from vosedu.config import BEST
+from vosedu.files.clip import Clip
 from vosedu.segmenter import FirstFrame
 from vosedu.teaching.augmentation import WarpBench
 from vosedu.teaching.evaluation import CurveReader
@@ -17,6 +18,7 @@ from vosedu.teaching.inference_and_updating import MemoryStrip
 from vosedu.teaching.offline_training import TrainingView
 from vosedu.teaching.player import Player
 from vosedu.teaching.refinement import BlobBench, DepthBench
+from vosedu.teaching.the_field import FieldBench, Run
 from vosedu.teaching.tour import Tour
 from vosedu.teaching.weighted_l2_loss import Relearner
 
@@ -51,6 +53,13 @@ def training():
     return view
 
 
+def field():
+    """Two families on two clips."""
+    clips = {name: Clip(name, np.stack(FRAMES), np.stack(LABELS)) for name in ("one", "two")}
+    runs = {"D": Run(SCORES[1:], np.array([0.9, 0.8, 0.7]), 0.1), "ridge": Run(SCORES[:3], np.array([0.6, 0.5, 0.4]), 0.2)}
+    return FieldBench(clips, {"one": runs, "two": runs})
+
+
 def toured():
     """A tour that has run."""
     tour = Tour(None)
@@ -72,7 +81,7 @@ def every_widget():
         Relearner([FRAMES[0], FRAMES[2]], samples, features_of(moved(CELLS, 0, 2), 9), CONFIG),
         Microscope(FRAMES[0], samples, CONFIG), WarpBench(FRAMES[0], LABELS[0], Reddish()),
         BlobBench(engine, FRAMES[0], scores, MAPS), DepthBench(engine, FRAMES[0], scores, MAPS, LABELS[0]),
-        memory(), training(),
+        memory(), training(), field(),
         CurveReader({"long": (FRAMES, LABELS[:1] * 4, LABELS, SCORES),
                      "short": (FRAMES[:3], LABELS[:3], LABELS[1:], SCORES[:3])}),
     ]

@@ -6,7 +6,7 @@ import sys
 from ..beyond.waiting import wait_quietly
 
 NOTEBOOKS = ("tour", "features", "weighted_l2_loss", "gauss_newton_cg", "augmentation", "refinement", "inference_and_updating",
-             "offline_training", "evaluation", "your_own_video", "your_engine")
+             "offline_training", "evaluation", "your_own_video", "your_engine", "the_field")
 
 wait_quietly()  # before PyTorch is imported
 for _name in ("torch", "matplotlib", "ipywidgets", "anywidget"):

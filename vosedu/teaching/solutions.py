@@ -295,3 +295,32 @@ def training_step(network, optimiser, features, scores, masks):
     loss.backward()
     optimiser.step()
     return loss.item()
+
+
+# Exercise 11.1: matching
+# With columns of length one a product of matrices holds every cosine. The mean of the best k forgives one wrong neighbour; the
+# background's part is what makes it a comparison.
+
+
+def matching(bank, inside, x, k):
+    """bank (C, M), inside (M) bool: remembered features, those on the object; x (C, P), those of now; scores (P)."""
+    cosines = (bank / bank.norm(dim=0)).T @ (x / x.norm(dim=0))
+    on, off = (cosines[part].topk(k, dim=0)[0].mean(dim=0) for part in (inside, ~inside))
+    return on - off
+
+
+# Exercise 11.2: a family of your own
+# Fisher's discriminant: of all directions the one in which the two kinds lie farthest apart, measured by how far each spreads.
+# It is generative, two Gaussians of one covariance, and discriminative, for it only keeps the boundary. D differs in what it
+# leaves out: no Gaussian, a 3x3 neighbourhood, and a memory.
+
+
+def my_fisher(x, inside, ridge):
+    """x (C, P), inside (P) in [0, 1]; (C + 1): w, then b, with w·x + b = 1 at the object's mean and 0 at the background's."""
+    on, off = ((x * share).sum(dim=1) / share.sum() for share in (inside, 1 - inside))
+    spread = sum((x - mean[:, None]) * share @ (x - mean[:, None]).T for mean, share in ((on, inside), (off, 1 - inside)))
+    spread = spread / x.shape[1]
+    eye = torch.eye(len(x), dtype=x.dtype, device=x.device)
+    w = torch.linalg.solve(spread + ridge * spread.diagonal().mean() * eye, on - off)
+    w = w / (w @ (on - off))
+    return torch.cat([w, (1 - w @ on).reshape(1)])

@@ -1,0 +1,89 @@
+"""python -m vosedu rivals: learn offline what the families of `table3` need."""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from ..device import machine
+from ..errors import InputError
+from ..features import TARGET_DEPTH
+from ..files.whole import make_folder, refuse_strangers
+from ..rivals import offline
+from ..rivals.field import FIELD, Learned, families, load_learned, ready, refined
+from ..segmenter import Segmenter
+from ..training.checkpoints import save_weights
+from ..training.samples import Recipe, Samples
+from ..weights import load_pretrained
+from .data_flags import add_data_flags, given_sources
+from .flags import Settings, add_engine_flags, positive
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Training data, how long, and the engine's flags."""
+    add_data_flags(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for table3's --learned; what is there already "
+                        "is not learned again")
+    parser.add_argument("--propagation-steps", type=int, default=800, help="of the propagation network (default 800)")
+    parser.add_argument("--readout-batches", type=int, default=20, help="for scale and offset (default 20)")
+    parser.add_argument("--steps", type=int, default=0, help="of Adam on R, for every family; 0: no R (default)")
+    parser.add_argument("--only", metavar="A,B", help="an R for these families only, by their names in the table")
+    parser.add_argument("--rate", type=float, default=1e-4, help="of Adam on R, falling to 0 as a cosine (default 1e-4)")
+    parser.add_argument("--batch", type=int, default=4, help="clips of two frames per step (default 4)")
+    parser.add_argument("--height", type=int, default=240, help="rows of the training frames, 16:9 (default 240)")
+    parser.add_argument("--overlap", type=float, default=0.25, metavar="W", help="weight of 1 - soft J in R's loss (default "
+                        "0.25, as the bundled R was trained)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_engine_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Learn the propagation network, scale and offset of every family, and with --steps an R for each by equally many steps on
+    the same clips."""
+    settings = Settings.given(args)
+    positive(args, propagation_steps=1, readout_batches=1, steps=0, batch=1, height=64)
+    recipe = Recipe(max(args.steps, args.propagation_steps), args.batch, height=args.height, seed=args.seed,
+                    overlap=args.overlap)
+    samples = Samples(given_sources(args, recipe), recipe)
+    segmenter = settings.segmenter()
+    segmenter = segmenter.changed(config=replace(segmenter.config, window_share=0.0))  # a clip is looked at as a whole
+    refuse_strangers("--out", args.out, [FIELD], [FIELD])
+    print(f"vosedu: the field on {machine(segmenter.device)}, {samples.epoch} sequences per epoch", file=sys.stderr)
+    path = make_folder(args.out) / FIELD
+    if not path.is_file():
+        learn_field(segmenter, samples, args, path)
+    learned = load_learned(path, segmenter.backbone.channels[TARGET_DEPTH])
+    for name, (scale, offset) in learned.readouts.items():
+        print(f"{name:<20} {scale:8.3f} s {offset:+8.3f}")
+    if args.steps:
+        rows = {name: row.make for name, row in ready(learned).items()}
+        chosen = args.only.split(",") if args.only else list(rows)
+        if unknown := [name for name in chosen if name not in rows]:
+            raise InputError(f"no family '{unknown[0]}': choose of {', '.join(rows)}")
+        missing = {name: rows[name] for name in chosen if not refined(args.out, name).is_file()}
+        start = load_pretrained(args.backbone, args.weights)[1]
+        if start is None:
+            raise InputError(f"there is no R for {args.backbone} to begin with: give it with --weights")
+        with tqdm(total=args.steps, unit="step", disable=args.quiet, file=sys.stderr) as bar:
+            nets = offline.tune_refinements(segmenter, missing, start, samples, args.steps, args.rate, bar) if missing else {}
+        for name, net in nets.items():
+            save_weights(refined(args.out, name), args.backbone, {"refinement": net},
+                         recipe=f"vosedu rivals, {args.steps} steps at {args.rate}")
+    print(f"{args.out}: use it with `table3 --learned`")
+    return 0
+
+
+def learn_field(segmenter: Segmenter, samples: Samples, args: argparse.Namespace, path: Path) -> None:
+    """Propagation network and readouts, into one small file."""
+    with tqdm(total=args.propagation_steps + args.readout_batches, unit="batch", disable=args.quiet, file=sys.stderr) as bar:
+        network = offline.train_propagator(segmenter, samples, args.propagation_steps, bar=bar)
+        rows = {name: row.make for name, row in families(Learned(network, {})).items()}
+        readouts = offline.learn_readouts(segmenter, rows, samples, args.readout_batches, bar)
+    holder = torch.nn.Module()
+    for name, pair in readouts.items():
+        holder.register_buffer(name, torch.tensor(pair))
+    save_weights(path, args.backbone, {"propagation": network, "readout": holder},
+                 recipe=f"vosedu rivals, {args.propagation_steps} steps, {args.readout_batches} batches")
