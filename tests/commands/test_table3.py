@@ -66,7 +66,7 @@ def test_from_clips_to_a_table(davis, tmp_path, capsys, monkeypatch):
         assert row["held_mb"] == pytest.approx(kept["held"] / 2 / 2**20)
         assert [c.strip() for c in line[:5]] == [name, row["readout"], f"{row['J']['mean']:.3f}", f"{row['F']['mean']:.3f}",
                                                  f"{row['JF_mean']:.3f}"]
-    assert [c.strip() for c in cells[2][9:]] == ["Ours", "85.0", "73.4", "14.6"]
+    assert [c.strip() for c in cells[2][9:]] == ["Ours (ResNet-101; YouTube-VOS)", "85.0", "73.4", "14.6"]
     monkeypatch.setattr(Video, "step", lambda *_: pytest.fail("segmented again"))
     assert main(table) == 0 and capsys.readouterr().out == printed
 

@@ -153,7 +153,7 @@ def printed(results: dict[str, dict], represents: dict[str, str]) -> str:
              "| J&F, DAVIS 2017 | frames/s |", "|---|---|---|---|---|---|---|---|---|---|---|---|---|"]
     for name, r in results.items():
         figure = FIGURES.get(represents[name])
-        theirs = ["", "", "", ""] if figure is None else [figure.method, *map(_number, (figure.j_2016, figure.jf_2017)),
+        theirs = ["", "", "", ""] if figure is None else [figure.named, *map(_number, (figure.j_2016, figure.jf_2017)),
                                                           f"{figure.fps:g}"]
         mine = [f"{r['J']['mean']:.3f}", f"{r['F']['mean']:.3f}", f"{r['JF_mean']:.3f}", f"{r['J']['decay']:.3f}",
                 f"{r['first_seconds']:.2f}", f"{r['fps']:.2f}", f"{r['held_mb']:.1f}"]

@@ -23,23 +23,28 @@ class Figure(NamedTuple):
     jf_2017: float | None
     j_2016: float | None
     fps: float
-    backbone: str
-    """And training data beside DAVIS, as its own paper gives them."""
+    features: str
+    """Backbone, and training data beside DAVIS, as far as its own paper says; "" where it has no family here."""
+
+    @property
+    def named(self) -> str:
+        """The method with what it was made of."""
+        return f"{self.method} ({self.features})" if self.features else self.method
 
 
 FIGURES = {
     "D": Figure("Ours", 73.4, 85.0, 14.6, "ResNet-101; YouTube-VOS"),
-    "VM": Figure("VM", None, 81.0, 8.33, "ResNet-101; -"),
+    "VM": Figure("VM", None, 81.0, 8.33, "ResNet-101"),
     "FEELVOS": Figure("FEELVOS", 71.5, 81.1, 2.22, "Xception-65; COCO, YouTube-VOS"),
     "AGAME": Figure("AGAME", 70.0, 82.0, 14.3, "ResNet-101; YouTube-VOS"),
-    "RGMP": Figure("RGMP", 66.7, 81.5, 7.7, "ResNet-50; stills of PASCAL VOC, ECSSD, MSRA10K"),
+    "RGMP": Figure("RGMP", 66.7, 81.5, 7.7, "ResNet-50; photographs with masks"),
     "OSNM": Figure("OSNM", 54.8, 74.0, 7.14, "VGG-16; COCO"),
     "OSVOS-S": Figure("OSVOS-S", 68.0, 85.6, 0.22, "VGG-16; PASCAL VOC, COCO"),
     "OnAVOS": Figure("OnAVOS", 67.9, 86.1, 0.08, "ResNet-38; COCO, PASCAL VOC"),
-    "FAVOS": Figure("FAVOS", 58.2, 82.4, 0.56, "ResNet-101; -"),
-    "PReMVOS": Figure("PReMVOS", 77.8, 84.9, 0.03, "several; COCO, Mapillary"),
-    "MGCRN": Figure("MGCRN", None, 84.4, 1.37, "ResNet-101; -"),
-    "CINM": Figure("CINM", 67.5, 84.2, 0.00, "VGG-16, OSVOS and an MRF; -"),
+    "FAVOS": Figure("FAVOS", 58.2, 82.4, 0.56, ""),
+    "PReMVOS": Figure("PReMVOS", 77.8, 84.9, 0.03, ""),
+    "MGCRN": Figure("MGCRN", None, 84.4, 1.37, ""),
+    "CINM": Figure("CINM", 67.5, 84.2, 0.00, ""),
 }
 """Table 3 of Robinson et al. 2019."""
 
