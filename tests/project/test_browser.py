@@ -146,14 +146,15 @@ def unnamed(box):
 
 
 def operate(page, box):
-    """Move the first control of a box: a slider by mouse and by key, another by a click; the picture must change each time."""
+    """Move a box's last slider by mouse and by key (those above it may wait for a button), or click another control; the
+    picture must change each time."""
     handles = box.locator(".noUi-handle")
     if handles.count():
-        handle = handles.first
+        handle = handles.last
         changes(page, box, lambda: drag(page, handle))
         changes(page, box, lambda: (handle.focus(), page.keyboard.press("ArrowLeft")))
     else:
-        other = box.locator(".widget-toggle-buttons button:not(.mod-active), input[type=checkbox]").first
+        other = box.locator(".widget-toggle-button, .widget-toggle-buttons button:not(.mod-active), input[type=checkbox]").first
         changes(page, box, lambda: other.click())
 
 
