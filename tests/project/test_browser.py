@@ -123,7 +123,7 @@ def keep(page, locator, name):
 
 def boxes(page):
     """Every output that has a widget, scrolled to, with the index of its cell; from top to bottom."""
-    panel, seen = page.locator(".jp-WindowedPanel-outer").first, set()
+    panel, seen, ends = page.locator(".jp-WindowedPanel-outer").first, set(), 0
     panel.evaluate("e => e.scrollTop = 0")
     for _ in range(80):
         page.wait_for_timeout(200)
@@ -134,7 +134,8 @@ def boxes(page):
                 cell.scroll_into_view_if_needed()
                 page.wait_for_timeout(800)
                 yield int(index), page.locator(f".jp-Cell[data-windowed-list-index='{index}'] .jp-OutputArea-output").last
-        if panel.evaluate("e => e.scrollTop + e.clientHeight >= e.scrollHeight - 2"):
+        ends = ends + 1 if panel.evaluate("e => e.scrollTop + e.clientHeight >= e.scrollHeight - 2") else 0
+        if ends == 4:  # it grows as cells are drawn
             return
         panel.evaluate("e => e.scrollTop += 500")
 

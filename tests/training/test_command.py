@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from vosedu.commands import main
+from vosedu.commands import data_flags, main
 from vosedu.commands import train as command
 from vosedu.files.images import write_mask
 from vosedu.training import kinds
@@ -52,7 +52,7 @@ def sources(data, *flags):
     parser = command.argparse.ArgumentParser()
     command.add_flags(parser)
     args = parser.parse_args(["--out", str(data / "out"), *QUICK, *map(str, flags)])
-    return command._sources(args, command.Recipe(height=64))
+    return data_flags.given_sources(args, command.Recipe(height=64))
 
 
 def test_each_flag_gives_its_clips(data):
@@ -64,7 +64,7 @@ def test_each_flag_gives_its_clips(data):
         (StillClips, "stills-0", 1, None), (StillClips, "rough-0", 1, None)]
     assert [len(source.clips) for source in found] == [6, 3, 6, 2, 2]
     assert {video.name for video, _, _ in found[1].clips.items} == {"two"}
-    assert found[3].clips.rim == 0 and found[4].clips.rim == command.ROUGH_RIM
+    assert found[3].clips.rim == 0 and found[4].clips.rim == data_flags.ROUGH_RIM
     assert all(source.clips.size == (64, 112) for source in found)
 
 
@@ -82,9 +82,9 @@ def test_davis_and_youtube_vos_begin_where_a_mask_is_given(data):
 def test_weights_come_after_a_colon(data):
     found = sources(data, "--stills", f"{data / 's'}:1", "--video", f"{data / 'v'}:2.5")
     assert [source.weight for source in found] == [2.5, 1.0]
-    assert command.weighted("C:\\clips") == (Path("C:\\clips"), None) and command.weighted("a:b") == (Path("a:b"), None)
+    assert data_flags.weighted("C:\\clips") == (Path("C:\\clips"), None) and data_flags.weighted("a:b") == (Path("a:b"), None)
     (data / "odd:3").mkdir()
-    assert command.weighted(str(data / "odd:3")) == (data / "odd:3", None), "a folder of that name is meant"
+    assert data_flags.weighted(str(data / "odd:3")) == (data / "odd:3", None), "a folder of that name is meant"
 
 
 @pytest.mark.parametrize(("flags", "line"), [

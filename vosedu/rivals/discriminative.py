@@ -139,7 +139,7 @@ class Ridge(Filters):
             weighed = apply_stencil(normal.stencil[:, k, None], rows.unflatten(2, normal.rhs.shape[-2:])).flatten(2)
             left += gamma[:, k, None, None] * (rows @ weighed.mT)
             right += gamma[:, k, None] * (rows @ normal.rhs[:, k].flatten(1)[..., None])[..., 0]
-        return torch.linalg.solve(left, right).view(n, c, 9).mT.contiguous()
+        return solved(left, right).view(n, c, 9).mT.contiguous()
 
 
 class Logistic(Filters):
@@ -169,8 +169,14 @@ class Logistic(Filters):
             p = (w[:, None] @ rows)[:, 0].sigmoid()
             slope = (rows * (weights * p * (1 - p))[:, None]) @ rows.mT
             step = (rows @ (labels - weights * p)[..., None])[..., 0] - DECAY * w
-            w = w + torch.linalg.solve(slope + eye, step)
+            w = w + solved(slope + eye, step)
         w[:, -1] -= READOUT[1]
         found = torch.zeros_like(taps)
         found[:, 4] = w / READOUT[0]
         return found
+
+
+def solved(left: Tensor, right: Tensor) -> Tensor:
+    """x (N, P) with left x = right, for positive definite left (N, P, P) and right (N, P); in double precision inside."""
+    factor = torch.linalg.cholesky(left.double())
+    return torch.cholesky_solve(right.double()[..., None], factor)[..., 0].to(right)
