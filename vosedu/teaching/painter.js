@@ -28,7 +28,7 @@ export default { render({ model, el }) {
   let url = null;
   const show = () => {
     const [width, height] = model.get("size");
-    canvas.width = width; canvas.height = height; img.width = Math.min(width, 854);
+    canvas.width = width; canvas.height = height; img.width = Math.min(2 * width, 854);
     if (url) URL.revokeObjectURL(url);
     url = URL.createObjectURL(new Blob([model.get("value")], { type: "image/jpeg" }));
     img.src = url;

@@ -76,7 +76,8 @@ def with_scale(picture: np.ndarray, limits: tuple[float, float] = SCORE_LIMITS) 
     x, y = width - length - 6, height - 10
     out[y - 16 :, x - 4 :] //= 3
     out[y : y + 6, x : x + length] = score_picture(np.linspace(*limits, length), limits=limits)
-    for text, left in ((f"{limits[0]:g}", x), (f"{limits[1]:g}", x + length - 8 * len(f"{limits[1]:g}"))):
+    low, high = (f"{limit:g}".replace("-", "- ") for limit in limits)  # OpenCV 5 sets a minus into its digit
+    for text, left in ((low, x), (high, x + length - 8 * len(high))):
         cv2.putText(out, text, (left, y - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (255, 255, 255), 1, cv2.LINE_AA)
     return out
 
