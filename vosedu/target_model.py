@@ -252,7 +252,7 @@ class OnlineTargets:
         """First-frame optimisation of one more object; its D and M join the others'."""
         c, features, normal = self.config, samples.features, samples.normal(self.config)
         gamma = initial_gamma(1, c.samples, c.first_weight, features)
-        model = learn(features, normal, gamma, c, seed)
+        model = self.fit(features, normal, gamma, seed)
         memory = Memory(model.project(features), normal, gamma, c.capacity, c.learning_rate, c.first_share)
         if self.model is None:
             self.model, self.memory = model, memory
@@ -269,12 +269,9 @@ class OnlineTargets:
         return self.model.scores(self._projected)
 
     def remember(self, masks: Tensor) -> None:
-        """Extend M by the frame that was scored last (Section 3.4).
+        """Extend M by the frame that was scored last, with every object's answer, masks (N, H, W) in {0, 1} (Section 3.4).
 
         Objects that are hardly there, and those that were learned since then, get no sample.
-
-        Args:
-            masks: (N, H, W) in {0, 1}, the answer for every object.
         """
         c, projected = self.config, self._projected
         known, objects = len(projected), len(masks)
@@ -288,9 +285,16 @@ class OnlineTargets:
 
     def update(self) -> None:
         """Re-learn w2 on M (Section 3.4); an object that is hardly there keeps its own."""
-        learned = update(self.model, *self.memory.samples(), self.config)
-        taps = torch.where(self._present[:, None, None], learned.taps, self.model.taps)
+        taps = torch.where(self._present[:, None, None], self.refit(*self.memory.samples()), self.model.taps)
         self.model = replace(self.model, taps=taps)
+
+    def fit(self, features: Tensor, normal: NormalForm, gamma: Tensor, seed: int) -> TargetModel:
+        """One object's D from first-frame samples (1, K, C, P), their normal forms and weights (1, K): `learn`."""
+        return learn(features, normal, gamma, self.config, seed)
+
+    def refit(self, projected: Tensor, normal: NormalForm, gamma: Tensor) -> Tensor:
+        """w2 (N, 9, c) of all objects, from the memory's samples after the first layer (N, K, c, P): `update`."""
+        return update(self.model, projected, normal, gamma, self.config).taps
 
     def state(self) -> dict[str, Tensor]:
         """All that later frames depend on."""

@@ -25,12 +25,17 @@ from .flags import Settings, add_dataset_flags, add_engine_flags, sequences_of
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The data set, rows, outputs, and the engine's flags."""
     add_dataset_flags(parser)
+    add_row_flags(parser)
+    add_engine_flags(parser)
+
+
+def add_row_flags(parser: argparse.ArgumentParser) -> None:
+    """What both tables take: where to, which rows, and what those of fine-tuning need."""
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="masks and scores; run again to resume")
     parser.add_argument("--base", type=Path, metavar="FILE", help="Base net of `vosedu train --base-net`, for its rows "
                         "(default: the bundled one, with the bundled weights)")
     parser.add_argument("--rows", metavar="A,B", help="only these rows, by the names in the table")
-    parser.add_argument("--fine-tuned", action="store_true", help="also Base net + F-T, minutes per object on a CPU")
-    add_engine_flags(parser)
+    parser.add_argument("--fine-tuned", action="store_true", help="also the fine-tuned rows, minutes per object on a CPU")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,9 +45,7 @@ def run(args: argparse.Namespace) -> int:
     segmenter = settings.segmenter()
     if segmenter.refinement is None:
         raise InputError(f"Table 1 needs a refinement network for {settings.backbone}: give it with --weights")
-    base = args.base or (BUNDLED_BASE if settings.backbone == "compact" and not settings.weights else None)
-    if args.fine_tuned and not base:
-        raise InputError("--fine-tuned needs a Base net for these weights: give it with --base")
+    base = base_net_file(args, settings)
     rows = chosen_rows({**base_rows(segmenter, base, args.fine_tuned), **our_rows(segmenter)}, args.rows)
     settings.announce(segmenter)
     noted, results = {"dataset": args.dataset, **settings.noted(segmenter)}, {}
@@ -70,6 +73,18 @@ def our_rows(segmenter: Segmenter) -> dict[str, Engine]:
     rows = {"D-only": still.changed(refinement=None), "Ours - no update": still, "Ours": segmenter.changed(config=whole),
             "Ours (fast)": segmenter.changed(config=replace(PRESETS["fast"], **departures(whole)))}
     return {**rows, "Ours + window": segmenter} if segmenter.config.window_share else rows
+
+
+def base_net_file(args: argparse.Namespace, settings: Settings) -> Path | None:
+    """The Base net that was given, or the bundled one where it goes with the weights; None: there is none.
+
+    Raises:
+        InputError: the fine-tuned rows need one.
+    """
+    base = args.base or (BUNDLED_BASE if settings.backbone == "compact" and not settings.weights else None)
+    if args.fine_tuned and not base:
+        raise InputError("--fine-tuned needs a Base net for these weights: give it with --base")
+    return base
 
 
 def base_rows(segmenter: Segmenter, base: Path | None, fine_tuned: bool) -> dict[str, Engine]:

@@ -24,9 +24,8 @@ from ..rivals.fine_tuning import AdaptiveSegmenter
 from ..rivals.offline import load_refinement
 from ..segmenter import READOUT, Segmenter
 from ..training.baselines import load_base_net
-from ..weights import BUNDLED_BASE
 from .flags import Settings, add_dataset_flags, add_engine_flags, sequences_of
-from .table1 import base_rows, chosen_rows
+from .table1 import add_row_flags, base_net_file, base_rows, chosen_rows
 
 
 class Row(NamedTuple):
@@ -44,12 +43,9 @@ class Row(NamedTuple):
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The data set, rows, what was learned offline, outputs, and the engine's flags."""
     add_dataset_flags(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="masks and scores; run again to resume")
+    add_row_flags(parser)
     parser.add_argument("--learned", type=Path, metavar="DIR", help="what `rivals` wrote: scale, offset and R of each family "
                         "(default: the bundled ones, and one R, made for D's scores, for all)")
-    parser.add_argument("--base", type=Path, metavar="FILE", help="Base net for the fine-tuned rows (default: the bundled one)")
-    parser.add_argument("--rows", metavar="A,B", help="only these rows, by the names in the table")
-    parser.add_argument("--fine-tuned", action="store_true", help="also the fine-tuned rows, minutes per object on a CPU")
     add_engine_flags(parser)
 
 
@@ -113,9 +109,7 @@ def family_rows(segmenter: Segmenter, folder: Path | None) -> dict[str, Row]:
 
 def tuned_rows(segmenter: Segmenter, settings: Settings, args: argparse.Namespace) -> dict[str, Row]:
     """Base net, and where they are asked for Base net + F-T and the same adapted online; each has an R of its own."""
-    base = args.base or (BUNDLED_BASE if settings.backbone == "compact" and not settings.weights else None)
-    if args.fine_tuned and not base:
-        raise InputError("--fine-tuned needs a Base net for these weights: give it with --base")
+    base = base_net_file(args, settings)
     stands = {"Base net": "", "Base net + F-T": "OSVOS-S"}
     rows = {name: Row(engine, "its R", stands[name], [base])
             for name, engine in base_rows(segmenter, base, args.fine_tuned).items()}

@@ -18,7 +18,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..loss import NormalForm, apply_filter, apply_stencil
-from ..memory import Memory, initial_gamma
 from ..segmenter import READOUT
 from ..target_model import FirstFrame, OnlineTargets, TargetModel, first_frame_problem
 from .family import principal
@@ -50,39 +49,19 @@ def adam(loss: Callable[[Tensor], Tensor], start: Tensor, steps: int) -> Tensor:
 
 
 class Filters(OnlineTargets):
-    """D's model, memory and state, learned in another way: a subclass gives `fit` and `refit`."""
+    """D's model, memory and state, learned in another way: a subclass gives `fit` and `refit`, and may take gradients there."""
 
-    def fit(self, x: Tensor, normal: NormalForm, gamma: Tensor, seed: int) -> TargetModel:
-        """From first-frame samples (1, K, C, P), their normal forms and weights (1, K)."""
-        raise NotImplementedError
-
-    def refit(self, projected: Tensor, normal: NormalForm, gamma: Tensor) -> Tensor:
-        """w2 (N, 9, c) again, from the memory's samples after the first layer (N, K, c, P)."""
-        raise NotImplementedError
-
-    @torch.inference_mode(False)  # gradients are needed below, and tensors of inference cannot give them
+    @torch.inference_mode(False)  # tensors of inference cannot give gradients, so what gradients are taken through is copied
     @torch.enable_grad()
     def learn(self, samples: FirstFrame, seed: int) -> None:
         """As `OnlineTargets.learn`."""
-        c, x = self.config, samples.features.clone()
-        normal = samples._replace(labels=samples.labels.clone()).normal(c)
-        gamma = initial_gamma(1, c.samples, c.first_weight, x)
-        model = self.fit(x, normal, gamma, seed)
-        memory = Memory(model.project(x), normal, gamma, c.capacity, c.learning_rate, c.first_share)
-        if self.model is None:
-            self.model, self.memory = model, memory
-        else:
-            self.model = self.model.append(model)
-            self.memory.append(memory)
+        super().learn(samples._replace(features=samples.features.clone(), labels=samples.labels.clone()), seed)
 
     @torch.inference_mode(False)
     @torch.enable_grad()
     def update(self) -> None:
         """As `OnlineTargets.update`."""
-        projected, normal, gamma = self.memory.samples()
-        taps = self.refit(projected.clone(), NormalForm(*(part.clone() for part in normal)), gamma.clone())
-        taps = torch.where(self._present[:, None, None].clone(), taps, self.model.taps.clone())
-        self.model = TargetModel(self.model.projection, self.model.offset, taps)
+        super().update()
 
 
 class CrossEntropy(Filters):
@@ -105,6 +84,7 @@ class CrossEntropy(Filters):
     def refit(self, projected: Tensor, normal: NormalForm, gamma: Tensor) -> Tensor:
         """From the present w2."""
         size, decay = normal.rhs.shape[-2:], self.config.filter_decay
+        projected, gamma, normal = projected.clone(), gamma.clone(), NormalForm(*(part.clone() for part in normal))
 
         def loss(w: Tensor) -> Tensor:
             kept = decay * w.square().sum(1)
