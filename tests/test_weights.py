@@ -1,6 +1,7 @@
 """Weights files: round trip, torchvision's names, published refinement checkpoints, and everything that is refused."""
 
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -153,6 +154,19 @@ def test_no_weights_is_never_silently_random(tmp_path, monkeypatch):
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
     with pytest.raises(InputError, match=r"resnet18.*could not be fetched.*--weights"):
         weights.load_pretrained("resnet18")
+
+
+def test_a_bundled_file_is_asked_for_by_name_unless_one_of_that_name_is_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = weights.weights_file("compact-free")
+    assert found == weights.NAMED["compact-free"] and found.is_file()
+    _, refinement, _ = weights.load_pretrained("compact", [found])
+    ours = weights.load_pretrained("compact")[1]
+    assert any(not torch.equal(a, b) for a, b in zip(refinement.parameters(), ours.parameters(), strict=True))
+    (tmp_path / "compact-free").write_bytes(b"mine")
+    assert weights.weights_file("compact-free") == Path("compact-free")
+    with pytest.raises(InputError, match="or give a name: compact-free"):
+        weights.read_state(weights.weights_file("compact-fre"))
 
 
 def test_bundled_file_is_small_and_names_its_recipe():

@@ -27,7 +27,7 @@ from .files.images import to_size, working_size
 from .protocols import Refiner, Targets
 from .refinement import Refinement
 from .target_model import FirstFrame, OnlineTargets
-from .weights import load_pretrained
+from .weights import load_pretrained, weights_file
 
 READOUT = (10.0, -5.0)
 """Scale and offset before the sigmoid where none were learned: a score of one half is the threshold."""
@@ -101,14 +101,14 @@ class Segmenter:
 
         Args:
             name: one of `vosedu.features.BACKBONES`.
-            weights: files to take the backbone or the refinement network from.
+            weights: files to take the backbone or the refinement network from, or names of `vosedu.weights.NAMED`.
 
         Raises:
             InputError: weights or device are missing or unusable.
         """
         chosen = pick_device(device)  # before weights are read: the cheaper complaints first
         precision = pick_precision(precision, chosen)
-        return cls(*load_pretrained(name, [Path(w) for w in weights]), config, str(chosen), precision, short_side)
+        return cls(*load_pretrained(name, [weights_file(w) for w in weights]), config, str(chosen), precision, short_side)
 
     def changed(self, **parts: object) -> "Segmenter":
         """The same segmenter with other parts; this one stays as it is.

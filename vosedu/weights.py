@@ -21,7 +21,15 @@ from .refinement import Refinement
 BUNDLED = bundled("data/weights") / "compact.safetensors"
 BUNDLED_BASE = BUNDLED.with_name("compact-base.safetensors")
 """Table 1's Base net on the features of `BUNDLED`."""
+NAMED = {"compact-free": BUNDLED.with_name("compact-free.safetensors")}
+"""Bundled files that are asked for by name. compact-free learned from no video, and from nothing that forbids commercial use."""
 State = dict[str, Tensor]
+
+
+def weights_file(given: Path | str) -> Path:
+    """The weights file that is meant: one of `NAMED`, unless a file of that name lies here, or the path itself."""
+    path = Path(given)
+    return path if path.exists() else NAMED.get(str(given), path)
 
 
 def read_state(path: Path) -> tuple[State, dict[str, str]]:
@@ -34,7 +42,7 @@ def read_state(path: Path) -> tuple[State, dict[str, str]]:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"no weights file at {path}: check the path given to --weights")
+        raise InputError(f"no weights file at {path}: check the path given to --weights, or give a name: {', '.join(NAMED)}")
     metadata = {}
     try:
         if path.suffix == ".safetensors":

@@ -104,6 +104,7 @@ def test_video_clips_have_one_sequence_per_object(tmp_path):
 
 def test_any_frame_is_a_reference_and_those_before_and_after_are_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "WHOLE", 1)
+    monkeypatch.setattr(module, "NEARER", 1.0)
     clips = AnyFrameClips(datasets.load("folder", annotated(tmp_path)), SIZE, "rendered")
     assert [clips.key(i) for i in range(len(clips))] == ["rendered-v0-1-0", "rendered-v0-1-1", "rendered-v0-1-2"]
     areas = [clips.reference(i).mask.sum() for i in range(3)]
@@ -123,6 +124,7 @@ def test_frames_with_little_of_an_object_are_no_reference(tmp_path, monkeypatch)
 def test_labels_of_drawn_frames_are_where_the_object_is(tmp_path, monkeypatch):
     """By colour, which light and camera leave as it is here: also in frames that are mirrored and bent."""
     monkeypatch.setattr(module, "WHOLE", 1)
+    monkeypatch.setattr(module, "NEARER", 1.0)
     monkeypatch.setattr(module, "recolour", lambda frame, rng, strength: frame)
     monkeypatch.setattr(module, "camera", lambda frame, rng: frame)
     clips = AnyFrameClips(datasets.load("folder", annotated(tmp_path)), SIZE)
@@ -135,17 +137,18 @@ def test_labels_of_drawn_frames_are_where_the_object_is(tmp_path, monkeypatch):
     assert sides == {False, True}
 
 
-def test_two_sequences_in_three_see_a_small_target_through_a_window(tmp_path, monkeypatch):
+def test_most_sequences_see_a_small_target_through_a_window(tmp_path, monkeypatch):
     """The object covers 88 to 184 of 4032 pixels, and 6 % of a window are 242: but the box may have half of the window."""
     monkeypatch.setattr(module, "recolour", lambda frame, rng, strength: frame)
     monkeypatch.setattr(module, "camera", lambda frame, rng: frame)
     monkeypatch.setattr(module, "SIGHT", 0.0)
+    monkeypatch.setattr(module, "NEARER", 1.0)
     clips = AnyFrameClips(datasets.load("folder", annotated(tmp_path)), SIZE)
     given = [12 * 4 + 4 * 10, 18 * 4 + 4 * 16, 24 * 4 + 4 * 22]
     heights = [12, 18, 24]
     zooms = [min(np.sqrt(0.06 * 48 * 84 / area), 24 / height) for area, height in zip(given, heights, strict=True)]
     for index in range(3):
-        zoom = zooms[index] if index % 3 and zooms[index] > 1.1 else 1.0
+        zoom = zooms[index] if index % module.WHOLE and zooms[index] > 1.1 else 1.0
         assert clips.reference(index).mask.sum() == pytest.approx(zoom**2 * given[index], rel=0.12)
     # drawn: window and frame are cut alike, and no two windows of one frame are at the same place
     clips.others = lambda index: [0]
@@ -155,6 +158,19 @@ def test_two_sequences_in_three_see_a_small_target_through_a_window(tmp_path, mo
     for frame, mask in shots:  # by colour; an object four pixels wide is mostly rim
         red = frame[..., 0].astype(int) > 125
         assert (red & (mask > 0)).sum() > 0.75 * (red | (mask > 0)).sum()
+
+
+def test_each_sequence_comes_nearer_by_a_factor_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SIGHT", 0.0)
+    root, factors = annotated(tmp_path, frames=9), []
+    whole = VideoClips(datasets.load("folder", root), SIZE)
+    clips = AnyFrameClips(datasets.load("folder", root), SIZE)
+    for index in range(0, 9, module.WHOLE):  # those that look at whole frames
+        shot, before = clips.reference(index), whole.shot(0, index)
+        factors.append(np.sqrt(shot.mask.sum() / before.mask.sum()))
+        assert np.ptp(np.argwhere(shot.mask)[:, 0]) < 0.85 * SIZE[0]
+        assert np.array_equal(shot.frame, clips.reference(index).frame)
+    assert all(0.95 < f < 1.8 for f in factors) and np.ptp(factors) > 0.05
 
 
 def test_a_list_of_names_stands_for_its_videos(tmp_path):

@@ -15,7 +15,7 @@ from vosedu.errors import InputError
 from vosedu.training.conv5 import CONV5_RATE, Conv5Training
 from vosedu.training.curves import COLUMNS, read_table
 from vosedu.training.kinds import KINDS
-from vosedu.training.offline import SMOOTH, Pretrained, mask_loss, soft_jaccard, train
+from vosedu.training.offline import SMOOTH, Pretrained, Training, mask_loss, soft_jaccard, train
 from vosedu.training.samples import Source
 from vosedu.training.shots import VOID
 from vosedu.weights import load_pretrained, part
@@ -154,6 +154,19 @@ def test_other_data_weights_or_networks_do_not_resume(tmp_path):
     torch.save(state, tmp_path / "training.pt")
     with pytest.raises(InputError, match="delete it to begin again"):
         training(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [Training, Conv5Training])
+def test_statistics_of_batches_can_stay_as_they_were(tmp_path, kind):
+    """frozen_norms: parameters learn, running means and variances do not."""
+    start = kind.start(Pretrained(*load_pretrained("compact")), True)
+    for frozen in (True, False):
+        run, _ = training(tmp_path / str(frozen), kind=kind, start=start, frozen_norms=frozen)
+        run.train_step(next(iter(run.batches(0))))
+        after = run.network.state_dict()
+        moved = {name for name, value in start.items() if not torch.equal(value, after[name])}
+        assert any("bblock" in name for name in moved)
+        assert frozen != any("running_mean" in name for name in moved)
 
 
 def gradient(run, batch):

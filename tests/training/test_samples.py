@@ -70,6 +70,15 @@ def test_a_source_of_any_weight_is_seen():
     assert samples.contents == [[4, 9], [5, 1]]
 
 
+@pytest.mark.parametrize("weights", [(None, None), (1, 1)])
+def test_at_most_so_many_sequences_of_a_source_are_drawn_evenly_spread(weights):
+    recipe = Recipe(steps=60, batch=1, references=4)
+    samples = Samples([(Numbered(RECIPE.size, 10), 1, weights[0]), (Numbered(RECIPE.size, 4), 1, weights[1])], recipe)
+    drawn = [samples.entry(n) for n in range(60)]
+    assert {i for s, i in drawn if s == 0} == {0, 3, 6, 9} and {i for s, i in drawn if s == 1} == {0, 1, 2, 3}
+    assert samples.epoch == 8
+
+
 def test_a_sample_depends_on_its_number_and_the_seed():
     sources = [(clips, 1) for clips in numbered(3, 4)]
     samples = Samples(sources, RECIPE)

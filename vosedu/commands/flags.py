@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..features import BACKBONES, architecture
 from ..files import datasets
 from ..segmenter import Segmenter
+from ..weights import weights_file
 
 
 def add_engine_flags(parser: argparse.ArgumentParser) -> None:
@@ -20,8 +21,9 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("engine")
     group.add_argument("--preset", default="best", help="best (default), whole, paper or fast; see `vosedu settings`")
     group.add_argument("--backbone", default="compact", help=", ".join(BACKBONES) + " (default compact, bundled)")
-    group.add_argument("--weights", type=Path, action="append", default=[], metavar="FILE",
-                       help="backbone or refinement weights (.safetensors, .pt, .pth); may be given twice")
+    group.add_argument("--weights", type=weights_file, action="append", default=[], metavar="FILE",
+                       help="backbone or refinement weights (.safetensors, .pt, .pth), or compact-free, which learned from no "
+                       "video; may be given twice")
     group.add_argument("--no-refinement", action="store_true", help="read masks from D alone, the paper's D-only")
     group.add_argument("--device", default="auto", help="auto (cuda, then mps, then cpu), cpu, cuda, cuda:1, mps")
     group.add_argument("--precision", default="auto", help="of F and R: float32, bfloat16, or auto (default): the faster here")

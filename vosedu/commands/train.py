@@ -39,6 +39,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fine-tune", action="store_true", help="begin with the R of the weights; with --base-net, for its R")
     parser.add_argument("--overlap", type=float, default=0.0, metavar="W", help="weight of 1 - soft J in the loss beside the "
                         "cross-entropy (default 0, the paper's)")
+    parser.add_argument("--references", type=int, default=0, metavar="N", help="at most N sequences of each source, evenly "
+                        "spread: every one costs a D of its own (default 0: all)")
+    parser.add_argument("--frozen-norms", action="store_true", help="batch normalisation keeps the statistics of the weights; "
+                        "goes with --fine-tune")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_engine_flags(parser)
 
@@ -50,8 +54,14 @@ def run(args: argparse.Namespace) -> int:
     positive(args, steps=1, batch=1, height=64, every=1, workers=0)
     if not 0 <= args.overlap <= 100:
         raise InputError(f"--overlap is {args.overlap}: give 0 to 100")
+    if args.references < 0:
+        raise InputError(f"--references is {args.references}: give 0 for all, or how many of each source")
+    if args.frozen_norms and not args.fine_tune:
+        raise InputError("--frozen-norms keeps statistics of the weights, and this training does not begin with them: add "
+                         "--fine-tune")
     kind = _kind(args)
-    recipe = Recipe(args.steps, args.batch, rate=args.rate, height=args.height, seed=args.seed, overlap=args.overlap)
+    recipe = Recipe(args.steps, args.batch, rate=args.rate, height=args.height, seed=args.seed, overlap=args.overlap,
+                    references=args.references, frozen_norms=args.frozen_norms)
     sources = given_sources(args, recipe)
     held_out = VideoClips(
         videos_of(args.held_out) if args.held_out else datasets.load("scenes", datasets.SCENES), recipe.size,

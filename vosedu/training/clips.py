@@ -16,8 +16,12 @@ from .shots import Shot
 
 SIGHT = 0.008
 """Least share of the frame that an object covers where `AnyFrameClips` takes the frame as a reference."""
-WHOLE = 3
-"""One sequence in so many of `AnyFrameClips` shows whole frames; the others look through a window, as BEST does."""
+WHOLE = 4
+"""One sequence in so many of `AnyFrameClips` looks at whole frames; the others look through a window, as BEST does."""
+NEARER = 1.7
+"""Each sequence comes nearer by a factor of its own up to this one: its shots have fewer rows than frames at work."""
+CLOSE = 0.8
+"""Most of a shot's height and width that the target's box takes because of it."""
 
 
 def fit(shot: Shot, size: tuple[int, int]) -> Shot:
@@ -114,8 +118,9 @@ class VideoClips:
 class AnyFrameClips(VideoClips):
     """Objects of annotated videos where frames are few: each frame in which an object is well in sight is the reference of a
     sequence of its own. The frames before it and after it are drawn, now and then mirrored, warped a little, and with the
-    light and the faults of a camera. Small targets are seen through windows (`beyond.window`), but for one sequence in `WHOLE`;
-    the window of a drawn frame is a little beside where it belongs, as it would be after a last frame.
+    light and the faults of a camera. Small targets are seen through windows (`beyond.window`), but for one sequence in `WHOLE`,
+    and each sequence a little nearer; the window of a drawn frame is a little beside where it belongs, as it would be after a
+    last frame.
 
     Args:
         videos: as `vosedu.files.datasets.load` gives them.
@@ -157,14 +162,20 @@ class AnyFrameClips(VideoClips):
         return Shot(to_bytes(camera(recolour(frame, rng, 0.3), rng)), (mask > 0.5).astype(np.uint8))
 
     def _seen(self, index: int, shot: Shot, rng: np.random.Generator | None = None) -> Shot:
-        """What of a frame is looked at: all of it, or the target's window, with an `rng` as it would be after another frame."""
-        if index % WHOLE == 0:
-            return shot
-        gaze = Gaze(shot.mask.shape, BEST.window_share, BEST.window_zoom)
-        gaze.follow(shot.mask)
+        """What of a frame is looked at: of all of it, or of the target's window, the sequence's factor nearer; with an `rng` as
+        it would be after another frame."""
+        gaze, size = Gaze(shot.mask.shape, BEST.window_share, BEST.window_zoom), np.array(shot.mask.shape)
+        if index % WHOLE:
+            gaze.follow(shot.mask)
+        nearer = np.random.default_rng((index, 77)).uniform(1, NEARER) * (np.exp(rng.normal(0, 0.12)) if rng else 1)
+        places = np.argwhere(shot.mask)
+        if len(places):
+            room = CLOSE / (gaze.zoom * (np.ptp(places, axis=0) / size).max() + 1e-6)
+            nearer = min(nearer, max(1.0, room))
+            gaze.centre = gaze.centre if index % WHOLE else tuple(places.mean(0))
+        gaze.zoom = max(1.0, gaze.zoom * nearer)
         if rng:
-            gaze.zoom *= np.exp(rng.normal(0, 0.15))
-            gaze.centre = tuple(gaze.centre + rng.normal(0, 0.05, 2) * shot.mask.shape / gaze.zoom)
+            gaze.centre = tuple(gaze.centre + rng.normal(0, 0.06, 2) * size / gaze.zoom)
         window = gaze.window
         return Shot(window.of(shot.frame), window.of(shot.mask))
 

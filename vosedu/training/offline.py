@@ -227,7 +227,7 @@ class Training:
         """
         for group in self.optimiser.param_groups:
             group["lr"] = group["share"] * self.recipe.rate_at(self.step)
-        self.shared.train()
+        self.shared.train(not self.recipe.frozen_norms)
         loss = self.losses(batch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()

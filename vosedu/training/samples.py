@@ -33,6 +33,10 @@ class Recipe:
     seed: int = 0
     overlap: float = 0.0
     """Weight of 1 - soft J beside the cross-entropy; the paper has the cross-entropy alone."""
+    references: int = 0
+    """Most sequences of a source, evenly spread over it, for each costs a D of its own; 0: all."""
+    frozen_norms: bool = False
+    """Whether R's batch normalisation keeps the statistics that it began with."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -79,12 +83,12 @@ class Samples(Dataset):
         self.sources, self.recipe = [Source(*source) for source in sources], recipe
         if not self.sources or not all(len(source.clips) for source in self.sources):
             raise InputError("the training data, or a part of it, holds no object to learn from: check the folders")
-        self.counts = _counts(self.sources)
+        chosen = [_spread(len(source.clips), recipe.references) for source in self.sources]
+        self.counts = _counts(self.sources, [len(places) for places in chosen])
         weighted = self.sources[0].weight is not None
         self._orders = [  # neighbours, such as the frames of one video, must not come together where a share is small
-            np.random.default_rng((recipe.seed, 2, s)).permutation(len(source.clips)) if weighted
-            else np.arange(len(source.clips))
-            for s, source in enumerate(self.sources)
+            np.random.default_rng((recipe.seed, 2, s)).permutation(places) if weighted else places
+            for s, places in enumerate(chosen)
         ]
 
     @property
@@ -119,14 +123,18 @@ class Samples(Dataset):
         return source, index, np.stack([s.frame for s in shots]), np.stack([s.mask for s in shots])
 
 
-def _counts(sources: list[Source]) -> list[int]:
-    """Samples per epoch of each source, see `Samples`."""
+def _spread(sequences: int, most: int) -> np.ndarray:
+    """Every so manieth of so many sequences, that there are at most so many; 0: all."""
+    return np.arange(sequences)[:: -(-sequences // most) if most else 1]
+
+
+def _counts(sources: list[Source], sequences: list[int]) -> list[int]:
+    """Samples per epoch of each source, of which so many sequences are used; see `Samples`."""
     weights = [source.weight for source in sources]
     if all(weight is None for weight in weights):
-        return [source.passes * len(source.clips) for source in sources]
+        return [source.passes * n for source, n in zip(sources, sequences, strict=True)]
     if None in weights:
         raise InputError("some sources of training data have weights and others have none: give all of them one, or none")
     if not all(0 < weight < float("inf") for weight in weights):
         raise InputError("a weight of training data is not positive: give numbers above 0")
-    sequences = sum(len(source.clips) for source in sources)
-    return [max(1, round(weight / sum(weights) * sequences)) for weight in weights]
+    return [max(1, round(weight / sum(weights) * sum(sequences))) for weight in weights]
