@@ -58,6 +58,8 @@ class Config:
                                   "their own", "ours")
     window_room: float = _number(0.0, 0.0, 8.0, "R is asked about each of several objects within so many times its box, on a "
                                  "CPU; 0: in all of the window", "ours; the paper has 0")
+    leap: float = _number(0.0, 0.0, 8.0, "while a target is seen where it was, a large part of its mask may lie so far from "
+                          "the last mask, in square roots of its area; 0: anywhere", "ours; the paper has 0")
     min_pixels: int = _number(10, 0, 100000, "an object with fewer predicted pixels is not learned from", "authors' code")
     aggregation: str = _choice("softmax", ("softmax", "min"), "background as the product of (1 - p), then a softmax over "
                                "log-odds; or the least (1 - p), then a softmax over odds", "3.4; min: authors' code")
@@ -77,6 +79,10 @@ class Config:
         if self.capacity <= self.samples:
             raise InputError(f"capacity is {self.capacity}: it must exceed the {self.samples} first-frame samples")
 
+    def method(self) -> "Config":
+        """The paper's method under these settings: no window, and masks may leap (`vosedu/beyond`)."""
+        return replace(self, window_share=0.0, leap=0.0)
+
     def gn_schedule(self) -> list[int]:
         """CG iterations of each Gauss-Newton step on the first frame."""
         return [self.cg_first] + [self.cg_later] * (self.gn_steps - 1)
@@ -91,8 +97,8 @@ WHOLE = replace(
 )
 """The paper's method with the numbers that measured better, each a named field (docs/presets.md): what the notebooks show."""
 
-BEST = replace(WHOLE, window_share=0.06, window_joint=1.3, window_room=1.5)
-"""The default: WHOLE, and a window that follows each target (`beyond.window`)."""
+BEST = replace(WHOLE, window_share=0.06, window_joint=1.3, window_room=1.5, leap=0.1)
+"""The default: WHOLE, a window that follows each target (`beyond.window`), and no leaps to its twins (`beyond.leaps`)."""
 
 PRESETS = {"best": BEST, "whole": WHOLE, "paper": PAPER, "fast": FAST}
 

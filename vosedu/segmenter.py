@@ -17,6 +17,7 @@ from .augmentation import first_frame_samples
 from .beyond.close_up import Part, refined
 from .beyond.corrections import corrected
 from .beyond.cuda_graphs import Replayed
+from .beyond.leaps import without_leaps
 from .beyond.precision import pick_precision
 from .beyond.window import Windows
 from .config import BEST, Config
@@ -155,12 +156,12 @@ class Segmenter:
     def restore(self, state: dict[str, Tensor]) -> "Video":
         """The video whose `Video.state()` was taken: its next step gives the same bits, on the same device and threads.
 
-        Its `labels`, `scores` and `probabilities` come with that step.
+        Its `scores` and `probabilities` come with that step.
         """
         windows = state["windows"]  # of double precision, which not every device has
         state = {name: part.to(self.device) for name, part in state.items() if name != "windows"}
         video = Video(self, tuple(state["size"].tolist()), int(state["seed"]))
-        video.ids, video.frame_index = state["ids"].tolist(), int(state["frame_index"])
+        video.ids, video.frame_index, video.labels = state["ids"].tolist(), int(state["frame_index"]), state["labels"]
         video.windows.load(windows)
         video.targets.load({name.removeprefix("targets."): part for name, part in state.items() if name.startswith("targets.")})
         return video
@@ -335,6 +336,8 @@ class Video:
         logits = self._logits(features)
         watch.lap("refinement" if self.segmenter.refinement else "readout")
         logits = logits if windows.whole else windows.spread(logits, self.size)
+        if self.config.leap:
+            logits = without_leaps(logits, self.labels, self.ids, self.config.leap)
         self.probabilities, small, self.labels = answer(logits, self.ids, self.size, self.config.aggregation)
         watch.lap("aggregation")
         if new_labels is not None:
@@ -371,7 +374,8 @@ class Video:
     def state(self) -> dict[str, Tensor]:
         """All that later steps depend on besides the segmenter, copied to the CPU; `Segmenter.restore` takes it."""
         numbers = {"size": self.size, "seed": self.seed, "ids": self.ids, "frame_index": self.frame_index}
-        parts = {name: torch.tensor(value) for name, value in numbers.items()} | {"windows": self.windows.state()}
+        parts = {name: torch.tensor(value) for name, value in numbers.items()}
+        parts |= {"windows": self.windows.state(), "labels": self.labels}
         parts |= {f"targets.{name}": part for name, part in self.targets.state().items()}
         return {name: part.to("cpu", copy=True).contiguous() for name, part in parts.items()}
 

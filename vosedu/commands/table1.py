@@ -66,13 +66,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def our_rows(segmenter: Segmenter) -> dict[str, Engine]:
-    """D-only, no update, ours, fast: one segmenter under several settings, none of them with a window, for the paper has none;
-    and ours with its window, where the settings have one."""
-    whole = replace(segmenter.config, window_share=0.0)
-    still = segmenter.changed(config=replace(whole, cg_update=0))
-    rows = {"D-only": still.changed(refinement=None), "Ours - no update": still, "Ours": segmenter.changed(config=whole),
-            "Ours (fast)": segmenter.changed(config=replace(PRESETS["fast"], **departures(whole)))}
-    return {**rows, "Ours + window": segmenter} if segmenter.config.window_share else rows
+    """D-only, no update, ours, fast: one segmenter under several settings, all the paper's method; and what the settings
+    have beyond it: ours with a window, and ours as it is set."""
+    config, method = segmenter.config, segmenter.config.method()
+    still = segmenter.changed(config=replace(method, cg_update=0))
+    rows = {"D-only": still.changed(refinement=None), "Ours - no update": still, "Ours": segmenter.changed(config=method),
+            "Ours (fast)": segmenter.changed(config=replace(PRESETS["fast"], **departures(method)))}
+    if config.window_share:
+        rows["Ours + window"] = segmenter.changed(config=replace(config, leap=0.0))
+    return {**rows, "Ours (default)": segmenter} if config.leap else rows
 
 
 def base_net_file(args: argparse.Namespace, settings: Settings) -> Path | None:

@@ -57,7 +57,7 @@ class Assembled:
     """
 
     def __init__(self, segmenter: Segmenter, parts: Parts, literal_form: bool = False):
-        self.config = replace(segmenter.config, window_share=0.0, first_share=0.0)
+        self.config = replace(segmenter.config.method(), first_share=0.0)
         self.segmenter, self.parts, self.literal_form = segmenter.changed(config=self.config), parts, literal_form
 
     def working_size(self, size: tuple[int, int]) -> tuple[int, int]:
