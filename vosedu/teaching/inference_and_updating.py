@@ -1,19 +1,46 @@
 """Notebook 06: the memory, its weights, and several objects.
 
-The widget `MemoryStrip`, the exercises `memory_weights`, `eviction` and `soft_aggregation`.
+The widget `MemoryStrip`, the chart of `leaps_or_not`, the exercises `memory_weights`, `eviction` and `soft_aggregation`.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import cv2
 import ipywidgets
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
 from .. import aggregation, loss
+from ..config import BEST
+from ..evaluation.metrics import jaccard
+from ..files.clip import Clip
 from ..memory import Memory, initial_gamma
+from ..pipeline import track
+from ..segmenter import Segmenter
 from .exercise import Exercise, Wrong, need
 from .widget import Widget
+
+
+def leaps_or_not(segmenter: Segmenter, clip: Clip) -> dict[str, list[float]]:
+    """Draw J of the first object over the frames with BEST, and where masks may leap to a twin (`beyond.leaps`).
+
+    Args:
+        segmenter: its networks and size; its settings are not used.
+        clip: with the true masks.
+
+    Returns:
+        J of frames 1, 2, … by the name in the legend.
+    """
+    js, (_, axis) = {}, plt.subplots(figsize=(8, 2.6), layout="constrained")
+    for name, leap, style in (("masks may leap", 0.0, "--"), ("BEST", BEST.leap, "-")):
+        steps = track(segmenter.changed(config=replace(BEST, leap=leap)), clip, {0: clip.masks[0]})
+        js[name] = [jaccard(step.labels == 1, clip.masks[step.index] == 1) for step in steps][1:]
+        axis.plot(range(1, len(js[name]) + 1), js[name], style, label=f"{name}: {np.mean(js[name]):.2f}")
+    axis.set(xlabel="frame", ylabel="J", ylim=(0, 1))
+    axis.legend(loc="lower left")
+    return js
 
 
 class MemoryStrip(Widget):
