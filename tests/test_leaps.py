@@ -69,9 +69,10 @@ def test_each_object_is_looked_at_by_itself_at_the_size_of_the_logits():
     assert torch.equal(found[0, :, :100], both[:, :100]) and torch.equal(found[1, :, 100:], both[:, 100:])
     assert torch.equal(found[2], both), "nobody knows where 9 was"
     assert without_leaps(found, labels, [1, 7, 9], REACH) is found, "nothing more leaps"
+    assert without_leaps(logits, labels, [1, 7, 9], 0.0) is logits
 
 
-def test_the_engine_asks_only_where_it_is_set_and_goes_on_from_a_state(segmenter, monkeypatch):
+def test_the_engine_asks_with_the_last_answer_and_goes_on_from_a_state(segmenter, monkeypatch):
     assert BEST.leap > 0 == WHOLE.leap
     rng = np.random.default_rng(0)
     frame = rng.integers(0, 255, (*SIZE, 3), np.uint8)
@@ -85,5 +86,5 @@ def test_the_engine_asks_only_where_it_is_set_and_goes_on_from_a_state(segmenter
         again = video.segmenter.restore(video.state())
         assert torch.equal(again.labels, after)
         again.step(frame)
-    assert [(ids, reach) for _, ids, reach in asked] == [([4], 0.3), ([4], 0.3)]
-    assert torch.equal(asked[0][0], torch.from_numpy(4 * BEFORE)) and torch.equal(asked[1][0], after)
+    assert [(ids, reach) for _, ids, reach in asked] == [([4], 0.0), ([4], 0.0), ([4], 0.3), ([4], 0.3)]
+    assert torch.equal(asked[2][0], torch.from_numpy(4 * BEFORE)) and torch.equal(asked[3][0], after)

@@ -79,10 +79,6 @@ class Config:
         if self.capacity <= self.samples:
             raise InputError(f"capacity is {self.capacity}: it must exceed the {self.samples} first-frame samples")
 
-    def method(self) -> "Config":
-        """The paper's method under these settings: no window, and masks may leap (`vosedu/beyond`)."""
-        return replace(self, window_share=0.0, leap=0.0)
-
     def gn_schedule(self) -> list[int]:
         """CG iterations of each Gauss-Newton step on the first frame."""
         return [self.cg_first] + [self.cg_later] * (self.gn_steps - 1)

@@ -154,10 +154,7 @@ class Segmenter:
         return video
 
     def restore(self, state: dict[str, Tensor]) -> "Video":
-        """The video whose `Video.state()` was taken: its next step gives the same bits, on the same device and threads.
-
-        Its `scores` and `probabilities` come with that step.
-        """
+        """The video whose `Video.state()` was taken: its next step gives the same bits, on the same device and threads."""
         windows = state["windows"]  # of double precision, which not every device has
         state = {name: part.to(self.device) for name, part in state.items() if name != "windows"}
         video = Video(self, tuple(state["size"].tolist()), int(state["seed"]))
@@ -325,10 +322,10 @@ class Video:
             InputError: the frame has another size or type.
         """
         self._check(frame)
-        watch, windows = self.stopwatch, self.windows
-        self.frame_index += 1
+        watch, windows, self.frame_index = self.stopwatch, self.windows, self.frame_index + 1
         watch.begin()
-        features = [self.segmenter.features(view[None]) for view in windows.look(frame)]
+        views = windows.look(frame, self.labels, self.ids, self.config.min_pixels)
+        features = [self.segmenter.features(view[None]) for view in views]
         watch.lap("features")
         maps = [x[TARGET_DEPTH][0] for x in features]
         self.seen = self.targets.scores(maps[0] if len(maps) == 1 else torch.stack([maps[view] for view in windows.owner]))
@@ -336,8 +333,7 @@ class Video:
         logits = self._logits(features)
         watch.lap("refinement" if self.segmenter.refinement else "readout")
         logits = logits if windows.whole else windows.spread(logits, self.size)
-        if self.config.leap:
-            logits = without_leaps(logits, self.labels, self.ids, self.config.leap)
+        logits = without_leaps(logits, self.labels, self.ids, self.config.leap)
         self.probabilities, small, self.labels = answer(logits, self.ids, self.size, self.config.aggregation)
         watch.lap("aggregation")
         if new_labels is not None:
@@ -352,7 +348,6 @@ class Video:
             if self.frame_index % self.config.update_every == 0:
                 self.targets.update()
                 watch.lap("update")
-        windows.follow(self.labels, self.ids, self.config.min_pixels)
         return self.labels
 
     def _logits(self, features: list[tuple[Tensor, ...]]) -> Tensor:
@@ -374,9 +369,8 @@ class Video:
     def state(self) -> dict[str, Tensor]:
         """All that later steps depend on besides the segmenter, copied to the CPU; `Segmenter.restore` takes it."""
         numbers = {"size": self.size, "seed": self.seed, "ids": self.ids, "frame_index": self.frame_index}
-        parts = {name: torch.tensor(value) for name, value in numbers.items()}
-        parts |= {"windows": self.windows.state(), "labels": self.labels}
-        parts |= {f"targets.{name}": part for name, part in self.targets.state().items()}
+        parts = {name: torch.tensor(value) for name, value in numbers.items()} | {"windows": self.windows.state()}
+        parts |= {f"targets.{name}": part for name, part in self.targets.state().items()} | {"labels": self.labels}
         return {name: part.to("cpu", copy=True).contiguous() for name, part in parts.items()}
 
 

@@ -54,8 +54,10 @@ def without_leaps(logits: Tensor, labels: Tensor, ids: Sequence[int], reach: flo
         logits: (N, h, w).
         labels: (H, W), ids in the frame before.
         ids: of the N objects.
-        reach: as `leaps` takes it.
+        reach: as `leaps` takes it; 0: nothing is asked.
     """
+    if not reach:
+        return logits
     masks, before = (logits > 0).cpu().numpy(), labels.cpu().numpy()
     if before.shape != masks.shape[1:]:
         before = cv2.resize(before, masks.shape[:0:-1], interpolation=cv2.INTER_NEAREST_EXACT)

@@ -166,8 +166,17 @@ class Windows:
             self.gazes.append(gaze)
         return seen
 
-    def look(self, frame: np.ndarray) -> list[np.ndarray]:
-        """The different views of a frame (H, W, 3), each (h, w, 3); objects whose windows coincide have one together."""
+    def look(
+        self, frame: np.ndarray, labels: Tensor | None = None, ids: Sequence[int] = (), least: int = 1
+    ) -> list[np.ndarray]:
+        """The different views of a frame (H, W, 3), each (h, w, 3); objects whose windows coincide have one together.
+
+        Args:
+            frame: uint8 RGB.
+            labels, ids, least: as `follow` takes them, of the frame before; where they are left out, windows stay.
+        """
+        if labels is not None:
+            self.follow(labels, ids, least)
         self.now = joined([gaze.window for gaze in self.gazes], self.joint, self.size)
         views = list(dict.fromkeys(self.now))
         self.owner = [views.index(window) for window in self.now]
@@ -209,7 +218,7 @@ class Windows:
         ]
         return torch.stack(parts + [masks.new_zeros(self.working_size)] * (len(masks) - len(parts)))
 
-    def follow(self, labels: Tensor, ids: list[int], least: int) -> None:
+    def follow(self, labels: Tensor, ids: Sequence[int], least: int) -> None:
         """Turn every window to where its object is in the answer (H, W). The host waits for it; without windows it does not."""
         if self.share:
             found = labels.cpu().numpy()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from ..beyond import method
 from ..config import PRESETS, departures
 from ..device import machine, versions
 from ..errors import InputError
@@ -68,10 +69,10 @@ def run(args: argparse.Namespace) -> int:
 def our_rows(segmenter: Segmenter) -> dict[str, Engine]:
     """D-only, no update, ours, fast: one segmenter under several settings, all the paper's method; and what the settings
     have beyond it: ours with a window, and ours as it is set."""
-    config, method = segmenter.config, segmenter.config.method()
-    still = segmenter.changed(config=replace(method, cg_update=0))
-    rows = {"D-only": still.changed(refinement=None), "Ours - no update": still, "Ours": segmenter.changed(config=method),
-            "Ours (fast)": segmenter.changed(config=replace(PRESETS["fast"], **departures(method)))}
+    config, paper = segmenter.config, method(segmenter.config)
+    still = segmenter.changed(config=replace(paper, cg_update=0))
+    rows = {"D-only": still.changed(refinement=None), "Ours - no update": still, "Ours": segmenter.changed(config=paper),
+            "Ours (fast)": segmenter.changed(config=replace(PRESETS["fast"], **departures(paper)))}
     if config.window_share:
         rows["Ours + window"] = segmenter.changed(config=replace(config, leap=0.0))
     return {**rows, "Ours (default)": segmenter} if config.leap else rows

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .. import literal
 from ..aggregation import labels_at
+from ..beyond import method
 from ..features import TARGET_DEPTH
 from ..files.images import resized, to_size
 from ..loss import NormalForm, WeightedSamples, apply_filter, normal_form
@@ -57,7 +58,7 @@ class Assembled:
     """
 
     def __init__(self, segmenter: Segmenter, parts: Parts, literal_form: bool = False):
-        self.config = replace(segmenter.config.method(), first_share=0.0)
+        self.config = replace(method(segmenter.config), first_share=0.0)
         self.segmenter, self.parts, self.literal_form = segmenter.changed(config=self.config), parts, literal_form
 
     def working_size(self, size: tuple[int, int]) -> tuple[int, int]:
