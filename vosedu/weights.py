@@ -22,7 +22,7 @@ BUNDLED = bundled("data/weights") / "compact.safetensors"
 BUNDLED_BASE = BUNDLED.with_name("compact-base.safetensors")
 """Table 1's Base net on the features of `BUNDLED`."""
 NAMED = {"compact-free": BUNDLED.with_name("compact-free.safetensors")}
-"""Bundled files that are asked for by name. compact-free learned from no video, and from nothing that forbids a use."""
+"""Bundled files that are asked for by name. compact-free learned from no video (docs/weights.md)."""
 State = dict[str, Tensor]
 
 

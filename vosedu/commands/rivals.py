@@ -2,12 +2,12 @@
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
+from ..beyond import method
 from ..device import machine
 from ..errors import InputError
 from ..features import TARGET_DEPTH
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
                     overlap=args.overlap)
     samples = Samples(given_sources(args, recipe), recipe)
     segmenter = settings.segmenter()
-    segmenter = segmenter.changed(config=replace(segmenter.config, window_share=0.0))  # a clip is looked at as a whole
+    segmenter = segmenter.changed(config=method(segmenter.config))  # a clip is looked at as a whole
     refuse_strangers("--out", args.out, [FIELD], [FIELD])
     print(f"vosedu: the field on {machine(segmenter.device)}, {samples.epoch} sequences per epoch", file=sys.stderr)
     path = make_folder(args.out) / FIELD

@@ -3,13 +3,14 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
+from ..beyond import method
 from ..device import machine, versions
 from ..errors import InputError
 from ..evaluation import metrics
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     segmenter = settings.segmenter()
     if segmenter.refinement is None:
         raise InputError(f"Table 3 needs a refinement network for {settings.backbone}: give it with --weights")
-    segmenter = segmenter.changed(config=replace(segmenter.config, window_share=0.0))  # the paper has no window
+    segmenter = segmenter.changed(config=method(segmenter.config))  # the paper has no window, and no rule against leaps
     rows = {**family_rows(segmenter, args.learned), **tuned_rows(segmenter, settings, args)}
     rows = chosen_rows(rows, args.rows)
     settings.announce(segmenter)

@@ -2,11 +2,11 @@
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
 
+from ..beyond import method
 from ..device import machine, pick_device
 from ..errors import InputError
 from ..files import datasets
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     )
     joined = processes.join_processes(pick_device(args.device))
     segmenter = settings.segmenter()
-    segmenter = segmenter.changed(config=replace(segmenter.config, window_share=0.0))  # a clip is looked at as a whole
+    segmenter = segmenter.changed(config=method(segmenter.config))  # a clip is looked at as a whole
     # once more, for the segmenter's has its batch normalisation folded away; what is trained and written has not
     pretrained = offline.Pretrained(*load_pretrained(args.backbone, args.weights))
     path = args.out / f"{args.backbone}{kind.suffix}.safetensors"

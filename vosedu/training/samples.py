@@ -124,7 +124,7 @@ class Samples(Dataset):
 
 
 def _spread(sequences: int, most: int) -> np.ndarray:
-    """Every so manieth of so many sequences, that there are at most so many; 0: all."""
+    """Which of so many sequences are used: evenly spread, `most` at most; 0: all."""
     return np.arange(sequences)[:: -(-sequences // most) if most else 1]
 
 
