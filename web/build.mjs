@@ -12,7 +12,7 @@ import { how } from "./page/how.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url)), dist = join(here, "dist"), build = join(here, "build");
 const scenes_from = join(here, "..", "data", "scenes");
-const SCENES = ["huddle", "tumble", "late", "hidden", "shadow", "fast"];
+const SCENES = ["huddle", "tumble", "late", "hidden", "shadow", "fast", "lookalikes"];
 const MOST_BYTES = 40e6;
 
 function refuse(line) {

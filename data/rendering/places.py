@@ -203,6 +203,8 @@ def flowers(ground: Ground, rng, count: int = 120, across=(-5, 5), deep=(0, 7), 
         corners += [foot - stem, foot + stem, top + stem, top - stem]
         faces.append(np.arange(4) + 4 * len(faces))
         colours += [(0.06, 0.15, 0.02)] * 4
+    if not faces:
+        return
     mesh = mesh_from("flowers", np.array(corners), np.array(faces), m.leaf("flower", 0.25), np.array(colours))
     link(bpy.data.objects.new("flowers", mesh))
 

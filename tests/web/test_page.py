@@ -254,8 +254,8 @@ def test_keyboard_alone_paints(page):
     page.keyboard.press("b")
 
 
-@pytest.mark.parametrize("scene", ["tumble", "huddle"])
-def test_scenes_are_segmented_as_well_as_in_python(page, scene):
+@pytest.mark.parametrize(("scene", "least"), [("tumble", 0.8), ("huddle", 0.8), ("lookalikes", 0.5)])
+def test_scenes_are_segmented_as_well_as_in_python(page, scene, least):
     clip = load_clip(scene)
     segmenter = Segmenter.from_pretrained("compact", config=BEST, device="cpu", short_side=240)
     video = segmenter.start(clip.frames[0], clip.masks[0])
@@ -273,7 +273,7 @@ def test_scenes_are_segmented_as_well_as_in_python(page, scene):
     here, there = mean_j(found, clip.masks), mean_j(python, clip.masks)
     print(f"{scene}: J {here:.4f} in the page, {there:.4f} in Python; {dict(page.evaluate('({...document.body.dataset})'))}")
     assert len(found) == len(clip.frames) and found[5].shape == clip.size
-    assert abs(here - there) < 0.02 and there > 0.8
+    assert abs(here - there) < 0.02 and there > least
 
 
 def video_of(folder, frames, fps=12):

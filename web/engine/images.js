@@ -15,13 +15,15 @@ export const DAVIS_PALETTE = (() => {
 /** Python's rounding: halves to the even neighbour. */
 export const round = (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x));
 
-/** The [h, w] of frames of `size` [H, W] brought to `short_side` pixels on their shorter side, their shape kept; long narrow
- *  ones are enlarged only until the longer side has 16/9 of that; with 0 all stay as they are. */
+const CELL = 16; // pixels between the positions of conv4_x, the map that D reads
+
+/** The [h, w] of frames of `size` [H, W] brought to `short_side` pixels on their shorter side, their shape kept, and to the nearest
+ *  multiple of `CELL`; long narrow ones are enlarged only until the longer side has 16/9 of that; with 0 all stay as they are. */
 export function working_size(size, short_side) {
   if (!short_side) return [...size];
   let scale = short_side / Math.min(...size);
   if (scale > 1) scale = Math.max(1, Math.min(scale, (short_side * 16) / 9 / Math.max(...size)));
-  return size.map((n) => Math.max(32, round(n * scale)));
+  return size.map((n) => Math.floor((Math.max(32, round(n * scale)) + CELL / 2) / CELL) * CELL);
 }
 
 /** One axis of a resampling: new position i is the sum of `share[k]` times old position `at[k]`, k from begin[i] to begin[i + 1]. */

@@ -5,6 +5,7 @@
 import { aggregate, bilinear, labels_at } from "./aggregation.js";
 import { first_frame_samples } from "./augmentation.js";
 import { ids_in, mask_of, to_size, working_size } from "./images.js";
+import { without_leaps } from "./leaps.js";
 import { weighted_normal_form } from "./loss.js";
 import { initial_gamma } from "./memory.js";
 import { Samples } from "./products.js";
@@ -83,6 +84,7 @@ export class Video {
     this.first = new Map(); // id -> FirstFrame
     this.targets = new Map(); // id -> OnlineTarget, in the order in which objects came
     this.frame_index = 0;
+    this.labels = new Uint8Array(size[0] * size[1]); // the last answer
   }
 
   get ids() {
@@ -106,6 +108,9 @@ export class Video {
         this.windows.gazes.delete(id);
         throw stop;
       }
+      labels.forEach((label, i) => {
+        if (label === id) this.labels[i] = id;
+      });
     }
   }
 
@@ -146,7 +151,10 @@ export class Video {
     watch.lap("R");
     const score_size = views[0].maps.target.size, from = windows.whole ? this.working_size : this.size;
     const whole = (map, size, at, outside, id) => (windows.whole ? map : windows.spread(windows.now.get(id), map, size, at, outside));
-    const logits = this.ids.map((id) => whole(found.get(id).logits, this.working_size, this.size, OUTSIDE, id));
+    const logits = this.ids.map((id) => {
+      const map = whole(found.get(id).logits, this.working_size, this.size, OUTSIDE, id);
+      return without_leaps(map, from, this.labels, this.size, id, this.config.leap);
+    });
     const scores = this.ids.map((id) => whole(found.get(id).scores, score_size, score_size, 0, id));
     const probabilities = aggregate(logits, this.config.aggregation);
     const small = labels_at(probabilities, this.ids, from, from);
@@ -156,6 +164,7 @@ export class Video {
       if (this.frame_index % this.config.update_every === 0) this.update();
     }
     windows.follow(labels, this.config.min_pixels);
+    this.labels = labels;
     watch.lap("masks and memory");
     return { labels, scores, score_size, ms: watch.ms };
   }
@@ -203,7 +212,13 @@ export class Video {
       target.present = true;
     }
     this.update();
+    this.turn(labels);
+  }
+
+  /** Take labels (H W) as the answer of the frame before. */
+  turn(labels) {
     this.windows.turn(labels);
+    this.labels = Uint8Array.from(labels);
   }
 
   /** A frame that the user has corrected: what was remembered from there on is forgotten, the answer is taken as it is, D is

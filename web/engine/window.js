@@ -65,17 +65,44 @@ export class Gaze {
 
   /** The part of the frame that is looked at, [top, left, height, width]. */
   get window() {
-    if (this.zoom < NEARLY) return [0, 0, ...this.size];
-    const parts = this.size.map((n) => round(n / this.zoom));
-    const starts = this.centre.map((c, axis) => Math.min(Math.max(round(c - parts[axis] / 2), 0), this.size[axis] - parts[axis]));
-    return [...starts, ...parts];
+    return window_about(this.centre, this.zoom, this.size);
+  }
+}
+
+/** The window of a frame about [row, column], as far as it stays in the frame. */
+export function window_about(centre, zoom, size) {
+  if (zoom < NEARLY) return [0, 0, ...size];
+  const parts = size.map((n) => round(n / zoom));
+  const starts = centre.map((c, axis) => Math.min(Math.max(round(c - parts[axis] / 2), 0), size[axis] - parts[axis]));
+  return [...starts, ...parts];
+}
+
+/** The smallest window of the frame's shape in which both lie. */
+export function joint(a, b, size) {
+  const spans = [0, 1].map((axis) => [Math.min(a[axis], b[axis]), Math.max(a[axis] + a[2 + axis], b[axis] + b[2 + axis])]);
+  const zoom = Math.min(...spans.map(([from, to], axis) => size[axis] / (to - from)));
+  return window_about(spans.map(([from, to]) => (from + to) / 2), zoom, size);
+}
+
+/** The windows, those joined whose joint one is at most `limit` times as high as any of them; the closest first. */
+export function joined(windows, limit, size) {
+  let found = [...windows];
+  for (;;) {
+    const views = [...new Map(found.map((view) => [view.join(), view])).values()];
+    const pairs = views.flatMap((a, n) => views.slice(n + 1).map((b) => {
+      const members = windows.filter((_, k) => [a.join(), b.join()].includes(found[k].join())), view = joint(a, b, size);
+      return { a: a.join(), b: b.join(), view, loss: view[2] / Math.min(...members.map((own) => own[2])) };
+    }));
+    const closest = pairs.reduce((best, pair) => (pair.loss < best.loss ? pair : best), { loss: Infinity });
+    if (!(closest.loss <= limit)) return found;
+    found = found.map((now) => ([closest.a, closest.b].includes(now.join()) ? closest.view : now));
   }
 }
 
 /** The windows of all objects of one video. */
 export class Windows {
-  constructor(size, working_size, { window_share, window_zoom }) {
-    Object.assign(this, { size, working_size, share: window_share, limit: window_zoom });
+  constructor(size, working_size, { window_share, window_zoom, window_joint }) {
+    Object.assign(this, { size, working_size, share: window_share, limit: window_zoom, joint: window_joint });
     this.gazes = new Map(); // id -> Gaze
     this.now = new Map(); // id -> window in the frame that was looked at last
     this.whole = true; // whether all objects were looked for in the whole of it
@@ -97,9 +124,9 @@ export class Windows {
 
   /** The different views of a frame: {picture, ids}; objects whose windows coincide have one together. */
   look(frame) {
-    const views = new Map();
-    for (const [id, gaze] of this.gazes) {
-      const { window } = gaze, key = window.join();
+    const views = new Map(), now = joined([...this.gazes.values()].map((gaze) => gaze.window), this.joint, this.size);
+    for (const [n, id] of [...this.gazes.keys()].entries()) {
+      const window = now[n], key = window.join();
       this.now.set(id, window);
       if (!views.has(key)) views.set(key, { picture: resized(part_of(frame, window), this.working_size), ids: [] });
       views.get(key).ids.push(id);

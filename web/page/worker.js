@@ -125,7 +125,7 @@ const calls = {
       if (!video.ids.length) throw new InputError("what is marked vanishes at this size: mark more of it, or take more rows");
     } else {
       video.config = config;
-      video.windows.turn(labels);
+      video.turn(labels);
       video.refine = options.refine;
       video.frame_index = 0;
       for (const id of video.ids) await video.learn(id, (news) => report({ ...news, id }));

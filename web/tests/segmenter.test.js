@@ -129,3 +129,19 @@ test("a correction is remembered, what came after is forgotten, and new objects 
   const { labels } = await video.step(scene(4).frame);
   for (const id of [1, 4]) assert.ok(jaccard(labels, scene(4).labels, id) > 0.6);
 });
+
+test("a look-alike that turns up elsewhere is not taken for the target where leaps are off", async () => {
+  const twin = ({ frame }) => {
+    const data = frame.data.slice();
+    for (let y = 16; y < 64; y++) for (let x = 136; x < 184; x++) data.set([220, 30, 30], (y * W + x) * 4);
+    return { ...frame, data };
+  };
+  const only_red = scene(0).labels.map((label) => (label === 1 ? 1 : 0)), there = (labels) => labels[40 * W + 160] === 1;
+  for (const [leap, taken] of [[0, true], [0.1, false]]) {
+    const { video } = await learned({ leap }, only_red);
+    await video.step(scene(1).frame);
+    const { labels } = await video.step(twin(scene(2)));
+    assert.equal(there(labels), taken, `leap ${leap}`);
+    assert.ok(labels[40 * W + 50] === 1, "the target stays");
+  }
+});

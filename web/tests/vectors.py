@@ -16,7 +16,8 @@ import torch
 from vosedu import WHOLE, Segmenter, load_clip
 from vosedu.aggregation import answer
 from vosedu.augmentation import MAX_BLUR, cut_out, first_frame_samples, paste
-from vosedu.beyond.window import Gaze, Windows
+from vosedu.beyond.leaps import leaps
+from vosedu.beyond.window import Gaze, Window, Windows, joined
 from vosedu.config import Config
 from vosedu.features import TARGET_DEPTH
 from vosedu.files.images import DAVIS_PALETTE, resized, to_size, working_size
@@ -161,7 +162,34 @@ def window_vectors():
     maps, masks = torch.randn(2, *working), torch.from_numpy(np.stack([labels == i for i in (1, 2)])).float()
     return dict(size=size, working=working, states=states, frame=frame, labels=labels, seen=[mask for _, mask in views],
                 pictures=[picture for picture, _ in views], now=[[int(n) for n in window] for window in windows.now], maps=maps,
-                spread=windows.spread(maps, size), through=windows.through(masks))
+                spread=windows.spread(maps, size), through=windows.through(masks), joined=joined_vectors(size))
+
+
+def joined_vectors(size):
+    """Windows of several objects, and which of them become one."""
+    cases, rng = [], np.random.default_rng(5)
+    for count, limit in ((2, 1.3), (3, 1.3), (5, 1.6), (8, 2.0), (4, 1.0)):
+        given = []
+        for _ in range(count):
+            zoom = rng.uniform(1.2, 3)
+            height, width = round(size[0] / zoom), round(size[1] / zoom)
+            given.append(Window(int(rng.integers(size[0] - height)), int(rng.integers(size[1] - width)), height, width))
+        cases.append(dict(limit=limit, given=given, joined=[list(window) for window in joined(given, limit, size)]))
+        cases[-1]["given"] = [list(window) for window in given]
+    return cases
+
+
+def leap_vectors():
+    """Masks of blots beside the mask before, and what is dropped of them."""
+    cases, size, rng = [], (60, 90), np.random.default_rng(8)
+    for _ in range(40):
+        before, mask = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
+        cv2.circle(before, (30, 30), 14, 1, -1)
+        cv2.circle(mask, (30 + int(rng.integers(-4, 5)), 30), int(rng.integers(9, 15)), 1, -1)
+        for _ in range(int(rng.integers(1, 4))):
+            cv2.circle(mask, (int(rng.integers(90)), int(rng.integers(60))), int(rng.integers(1, 10)), 1, -1)
+        cases.append(dict(mask=mask, before=before, dropped=leaps(mask, before, 0.1)))
+    return dict(size=size, reach=0.1, cases=cases)
 
 
 def learning_vectors():
@@ -224,7 +252,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with torch.inference_mode():
         for name, make in dict(loss=loss_vectors, products=product_vectors, solver=solver_vectors, memory=memory_vectors,
-                               aggregation=aggregation_vectors, images=image_vectors, window=window_vectors,
+                               aggregation=aggregation_vectors, images=image_vectors, window=window_vectors, leaps=leap_vectors,
                                learning=learning_vectors).items():
             (folder / f"{name}.json").write_text(json.dumps(plain(make())))
             print(folder / f"{name}.json")

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Gaze, Windows } from "../engine/window.js";
+import { Gaze, Windows, joined } from "../engine/window.js";
 import { near, part, picture, vectors } from "./helpers.js";
 
 const v = vectors("window");
@@ -17,7 +17,7 @@ test("a gaze follows, comes near, loses and finds its object as in Python", () =
 });
 
 test("what is seen through two windows, and laid back, is Python's", () => {
-  const windows = new Windows(v.size, v.working, { window_share: 0.06, window_zoom: 3 }), frame = picture(v.frame);
+  const windows = new Windows(v.size, v.working, { window_share: 0.06, window_zoom: 3, window_joint: 1 }), frame = picture(v.frame);
   const of = (id) => v.labels.map((label) => (label === id ? 1 : 0));
   windows.first(1, frame, of(1));
   const views = windows.first(2, frame, of(2));
@@ -38,9 +38,15 @@ test("what is seen through two windows, and laid back, is Python's", () => {
 });
 
 test("without a share the window is the whole frame always, and all objects are seen in one view", () => {
-  const windows = new Windows(v.size, v.working, { window_share: 0, window_zoom: 3 }), frame = picture(v.frame);
+  const windows = new Windows(v.size, v.working, { window_share: 0, window_zoom: 3, window_joint: 1 }), frame = picture(v.frame);
   for (const id of [1, 2]) assert.equal(windows.first(id, frame, v.labels.map((label) => (label === id ? 1 : 0))).length, 1);
   windows.follow(v.labels, 10);
   assert.deepEqual(windows.look(frame).map(({ ids }) => ids), [[1, 2]]);
   assert.equal(windows.whole, true);
+});
+
+test("objects that are near each other look through one window, as in Python", () => {
+  v.joined.forEach(({ given, limit, joined: wanted }, n) => assert.deepEqual(joined(given, limit, v.size), wanted, `case ${n}`));
+  const fewer = v.joined.map(({ given, joined: wanted }) => given.length - new Set(wanted.map((view) => view.join())).size);
+  assert.ok(fewer.some((less) => less > 1) && fewer.includes(0), "some are joined, and some are not");
 });
