@@ -17,6 +17,7 @@ from vosedu.files.images import (
     read_image,
     read_mask,
     resized,
+    scaled_size,
     to_size,
     working_size,
     write_mask,
@@ -160,13 +161,22 @@ def test_masks_that_nothing_can_be_learned_from(kind, words):
     ((480, 854), (360, 640)), ((1920, 1080), (640, 360)), ((120, 160), (360, 480)), ((360, 640), (360, 640)),
     ((100, 240), (267, 640)), ((300, 2000), (300, 2000)), ((720, 4000), (360, 2000)), ((32, 32), (360, 360)),
 ])
-def test_working_size(size, expected):
-    assert working_size(size, 360) == expected
-    assert working_size(size, 0) == size
+def test_scaled_size(size, expected):
+    assert scaled_size(size, 360) == expected
+    assert scaled_size(size, 0) == working_size(size, 0) == size
 
 
 def test_no_side_becomes_shorter_than_32_pixels():
-    assert working_size((480, 854), 20) == (32, 36) and working_size((2000, 100), 33) == (660, 33)
+    assert scaled_size((480, 854), 20) == (32, 36) and scaled_size((2000, 100), 33) == (660, 33)
+    assert working_size((480, 854), 20) == (32, 32)
+
+
+@pytest.mark.parametrize(("size", "rows", "expected"), [
+    ((480, 854), 240, (240, 432)), ((480, 854), 360, (368, 640)), ((480, 854), 376, (384, 672)), ((1920, 1080), 360, (640, 368)),
+    ((480, 854), 480, (480, 848)), ((100, 100), 40, (48, 48)),
+])
+def test_frames_are_worked_on_in_whole_cells_of_d(size, rows, expected):
+    assert working_size(size, rows) == expected
 
 
 def test_frames_shrink_to_the_mean_of_the_areas():

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..files.images import resized, to_size
+from ..files.images import CELL, resized, to_size
 from .close_up import OUTSIDE, Part
 
 SHRINKING = 0.95
@@ -34,8 +34,6 @@ LEAST = 0.25
 """Of a window's height and width that an object's part has at least."""
 MARGIN = 24
 """Pixels of the working size by which a part reaches further than the room asked for: its rim is less sure."""
-CELL = 16
-"""Pixels of which a part's edges are multiples, so that its size does not change in every frame."""
 
 
 class Window(NamedTuple):
@@ -184,7 +182,7 @@ class Windows:
         return [resized(view.of(frame), self.working_size) for view in views]
 
     def parts(self, objects: Sequence[int]) -> list[Part]:
-        """What each of some objects, who share a view, is given of it."""
+        """What each of some objects, who share a view, is given of it: whole cells, so that its size seldom changes."""
         if not (self.room and self.share):
             return [Part(0, 0, *self.working_size) for _ in objects]
         found = []

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import InputError
 from .datasets import load
 from .frames import FrameSource
-from .images import resized, to_size, working_size
+from .images import resized, scaled_size, to_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ def load_clip(
 
     Args:
         name: of the scene or sequence.
-        short_side: frames and masks are brought to so many pixels on their shorter side, as `working_size` says; 0: as
+        short_side: frames and masks are brought to so many pixels on their shorter side, as `scaled_size` says; 0: as
             they are.
         frames: only so many, from the first on; None: all.
         root: where the data set lies; ignored by "scenes".
@@ -70,7 +70,7 @@ def load_clip(
     """
     (video,) = load(dataset, Path(root or ""), split, [name])
     source = FrameSource(video.frames)
-    size = working_size(source.size, short_side)
+    size = scaled_size(source.size, short_side)
     names, pictures, masks = [], [], []
     for index, (frame_name, picture) in enumerate(islice(source.whole(), frames)):
         labels = video.labels(index)

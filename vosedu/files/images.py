@@ -21,6 +21,8 @@ IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 MIN_OBJECT_PIXELS = 10
 MAX_OBJECTS = 100
 """In a first mask: each is learned by itself, so hundreds would be hours of work."""
+CELL = 16
+"""Pixels between the positions of conv4_x, the map that D reads."""
 MAX_PIXELS = 64_000_000
 """An image that declares more is refused before it is decoded."""
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # above it Pillow warns, and refuses above twice that; `_refuse_huge` refuses at once
@@ -253,7 +255,7 @@ def write_mask(path: Path, labels: np.ndarray) -> None:
     write_bytes(path, mask_png(labels))
 
 
-def working_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
+def scaled_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
     """The (h, w) of frames of `size` (H, W) brought to `short_side` pixels on their shorter side, their shape kept.
 
     Long narrow ones are enlarged only until the longer side has 16/9 of that; with `short_side` 0 all stay as they are.
@@ -264,6 +266,15 @@ def working_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
     if scale > 1:
         scale = max(1.0, min(scale, short_side * 16 / 9 / max(size)))
     return tuple(max(32, round(n * scale)) for n in size)
+
+
+def working_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
+    """`scaled_size` with both sides brought to the nearest multiple of `CELL`: the cells of D cover the frame then.
+
+    Else the last row and column of cells lie partly beyond it, and every map that is enlarged to the frame is shifted a little.
+    """
+    scaled = scaled_size(size, short_side)
+    return tuple((n + CELL // 2) // CELL * CELL for n in scaled) if short_side else scaled
 
 
 def resized(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
