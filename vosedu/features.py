@@ -57,8 +57,8 @@ class Architecture:
 
 
 BACKBONES = {
-    # trained at 240 rows, it is better at 360 than at 480, and far better than at the size of small videos (docs/presets.md)
-    "compact": Architecture(_compact, source="bundled", short_side=360),
+    # trained at 240 rows with targets as large as at 432 (docs/presets.md); far better than at the size of small videos
+    "compact": Architecture(_compact, source="bundled", short_side=432),
     "mobilenet_v2": Architecture(_mobilenet, tuple(f"features.{i}" for i in (2, 3, 6, 13, 17)), source="", conv5=""),
     **{f"resnet{n}": Architecture(partial(get_model, f"resnet{n}", weights=None)) for n in (18, 34, 50, 101)},
 }

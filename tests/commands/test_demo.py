@@ -52,7 +52,7 @@ def test_masks_film_sheet_and_scores(scene, tmp_path, capsys):
 
 def test_a_bundled_scene_is_the_default():
     args = build_parser("demo").parse_args(["demo"])
-    assert args.scene == "huddle" and args.scene in datasets.scene_notes() and args.short_side == 360 and str(args.out) == "out"
+    assert args.scene == "huddle" and args.scene in datasets.scene_notes() and args.short_side == 432 and str(args.out) == "out"
     assert demo.run.__doc__
 
 

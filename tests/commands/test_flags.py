@@ -36,7 +36,7 @@ def other(f):
 def test_without_flags_the_defaults():
     assert given() == Settings() == Settings(
         BEST, "best", "compact", (), True, "auto", "auto", 0, 0, BACKBONES["compact"].short_side)
-    assert Settings().short_side == 360
+    assert Settings().short_side == 432
 
 
 def test_every_flag_reaches_its_setting():
@@ -56,7 +56,7 @@ def test_every_number_and_choice_overrides_the_preset(f):
 
 
 @pytest.mark.parametrize(("words", "short_side"), [
-    ([], 360), (["--backbone", "resnet50"], 0), (["--short-side", 0], 0), (["--short-side", 32], 32),
+    ([], 432), (["--backbone", "resnet50"], 0), (["--short-side", 0], 0), (["--short-side", 32], 32),
     (["--backbone", "resnet50", "--short-side", 99], 99),
 ])
 def test_the_short_side_is_the_backbones_unless_it_is_given(words, short_side):
@@ -152,7 +152,7 @@ def test_the_engine_is_made_of_what_the_flags_say(monkeypatch):
     assert (found.refinement, found.short_side, found.device.type, found.precision) == (None, 96, "cpu", "float32")
     assert found.config == replace(BEST, channels=5) and found.backbone.name == "compact" and counts == [2]
     found = given("--device", "cpu", "--precision", "bfloat16", "--weights", BUNDLED).segmenter()
-    assert found.refinement is not None and found.precision == "bfloat16" and found.short_side == 360 and counts == [2]
+    assert found.refinement is not None and found.precision == "bfloat16" and found.short_side == 432 and counts == [2]
 
 
 def test_what_runs_is_said_and_a_missing_refinement_too(capsys):

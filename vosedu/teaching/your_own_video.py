@@ -18,7 +18,7 @@ from ..files import datasets
 from ..files.clip import Clip, load_clip
 from ..files.films import OverlayWriter
 from ..files.frames import FrameSource
-from ..files.images import check_first_mask, image_files, read_mask, resized, to_size, working_size, write_mask
+from ..files.images import check_first_mask, image_files, read_mask, resized, scaled_size, to_size, write_mask
 from ..files.threads import BackgroundWriter
 from ..files.whole import make_folder, refuse_to_replace
 from ..pipeline import segment_video, track
@@ -118,7 +118,7 @@ class Studio(WithPlayer):
     def open(self) -> None:
         """Read the first frame and lay it under the brush."""
         self.frames = FrameSource(Path(self.source.value).expanduser())
-        self._size, self.masks, self.painter = working_size(self.frames.size, self.short_side.value), {}, None
+        self._size, self.masks, self.painter = scaled_size(self.frames.size, self.short_side.value), {}, None
         with self.at.hold_trait_notifications():
             self.at.max, self.at.value = max(0, (self.frames.count or 1) - 1), 0
         self._turn(0)
