@@ -183,7 +183,7 @@ def test_a_first_mask_of_which_nothing_is_left_is_refused(short_clip, capsys, sm
     write_mask(short_clip / "first.png", labels)
     assert segment(short_clip, "m", *(["--short-side", 40] if small else [])) == 2
     err = capsys.readouterr().err
-    assert "object 3 in the mask" in err and ("first.png at 55x40 has" in err) == small and not (short_clip / "m").exists()
+    assert "object 3 in the mask" in err and ("first.png at 48x48 has" in err) == small and not (short_clip / "m").exists()
 
 
 @pytest.mark.parametrize("frame", [1, 6, 11])

@@ -15,7 +15,7 @@ from ..device import machine, versions
 from ..errors import InputError
 from ..files.frames import FrameSource
 from ..files.given import Given, read_given
-from ..files.images import working_size
+from ..files.images import scaled_size, working_size
 from ..files.threads import BackgroundWriter
 from ..files.whole import digest, make_folder, place
 from ..pipeline import Tracked, segment_video
@@ -181,7 +181,7 @@ class Job:
         """Segment, or only draw what is finished; returns the run as it ended."""
         checkpoint = Checkpoint(self.out, self.checkpoint)
         state = None if begun.finished else checkpoint.load(segmenter, source)
-        sheet = Sheet(source, segmenter.working_size(source.size))
+        sheet = Sheet(source, scaled_size(source.size, segmenter.short_side))
 
         def claim(file: Path) -> None:
             nonlocal begun
