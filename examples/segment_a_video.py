@@ -22,7 +22,7 @@ def main(video: Path, first: Path, out: Path) -> None:
 
     # Everything that stays the same from video to video: networks, settings, device. Frames are worked on at 360 rows, which
     # is what the bundled weights see best; the masks have the video's own size.
-    segmenter = Segmenter.from_pretrained("compact", config=BEST, short_side=360)
+    segmenter = Segmenter.from_pretrained("compact", config=BEST, short_side=432)
 
     # Everything that changes during a video lives in `frame.state`. Objects may enter later: {0: mask, 25: another mask}.
     out.mkdir(parents=True, exist_ok=True)

@@ -40,7 +40,7 @@ class Segmenter:
 
     Example, where `frame` is the first frame, `mask` its object ids and `following` the next frame:
 
-        segmenter = Segmenter.from_pretrained("compact", short_side=360)
+        segmenter = Segmenter.from_pretrained("compact", short_side=432)
         video = segmenter.start(frame, mask)
         labels = video.step(following)
 
@@ -52,9 +52,9 @@ class Segmenter:
         config: all numbers.
         device: "auto", "cpu", "cuda", "mps".
         precision: of F and R: "float32", "bfloat16", or "auto", the faster here. The solver always works in float32.
-        short_side: frames are brought to so many pixels on their shorter side before F sees them, keeping their shape; 0: as
-            they are. Long narrow ones are enlarged only until the longer side has 16/9 of that. Answers always have the
-            video's own size.
+        short_side: frames are brought to so many pixels on their shorter side before F sees them, both sides to multiples of
+            16 (`working_size`); 0: as they are. Long narrow ones are enlarged only until the longer side has 16/9 of that.
+            Answers always have the video's own size.
         targets: makes what is learned online.
     """
 

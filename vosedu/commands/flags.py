@@ -30,7 +30,8 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--threads", type=int, default=0, help="CPU threads (default: PyTorch's choice)")
     group.add_argument("--seed", type=int, default=0, help="of augmentation and start (default 0)")
     group.add_argument("--short-side", type=int, metavar="N", help="work on frames shrunk or enlarged to N pixels on their "
-                       "shorter side, 0: as they are (default 360 with compact, else 0); masks have the video's own size")
+                       "shorter side, both sides multiples of 16; 0: as they are (default "
+                       f"{BACKBONES['compact'].short_side} with compact, else 0); masks have the video's own size")
     numbers = parser.add_argument_group("settings", "each overrides the preset; see `vosedu settings`")
     for f in fields(Config):
         limits = f.metadata.get("choices") or (f.metadata["low"], f.metadata["high"])

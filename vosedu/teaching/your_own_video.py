@@ -75,7 +75,7 @@ class Studio(WithPlayer):
         self.out, self.device, self.player = Path(out), device, None
         wide = ipywidgets.Layout(width="420px")
         self.source = ipywidgets.Text(value=str(path), description="video", layout=wide, continuous_update=False)
-        sides = [("short side 240, quick", 240), ("short side 360", 360), ("short side 480", 480)]
+        sides = [("short side 240, quick", 240), ("short side 360", 360), ("short side 432", 432)]
         self.short_side = ipywidgets.Dropdown(options=sides, value=240, description="size")
         self.preset = ipywidgets.Dropdown(options=list(PRESETS), value="best", description="preset")
         self.upload = ipywidgets.FileUpload(accept="video/*,image/png", description="video or mask")
