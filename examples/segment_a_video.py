@@ -20,7 +20,7 @@ def main(video: Path, first: Path, out: Path) -> None:
     source = FrameSource(video)  # a video file, or a folder of images
     mask = read_mask(first, source.size)
 
-    # Everything that stays the same from video to video: networks, settings, device. Frames are worked on at 360 rows, which
+    # Everything that stays the same from video to video: networks, settings, device. Frames are worked on at 432 rows, which
     # is what the bundled weights see best; the masks have the video's own size.
     segmenter = Segmenter.from_pretrained("compact", config=BEST, short_side=432)
 
