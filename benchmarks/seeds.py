@@ -18,15 +18,15 @@ import nbformat
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 SHIFTED = """
-import numpy, torch
-from vosedu.segmenter import Video
+import numpy, torch, vosedu.target_model
 
 def shifted(shift):
-    generator, begin, seed_of = numpy.random.default_rng, Video.__init__, torch.manual_seed
+    generator, seed_of = numpy.random.default_rng, torch.manual_seed
+    problem = vosedu.target_model.first_frame_problem
     numbers = (int, tuple, list, numpy.integer)
     numpy.random.default_rng = lambda seed=None: generator(
         [shift, *numpy.atleast_1d(seed)] if isinstance(seed, numbers) else seed)
-    Video.__init__ = lambda self, segmenter, size, seed=0: begin(self, segmenter, size, seed + shift)
+    vosedu.target_model.first_frame_problem = lambda *given: problem(*given[:-1], given[-1] + shift)
     torch.manual_seed = lambda seed: seed_of(seed + shift)
 
 shifted({shift})
