@@ -60,7 +60,7 @@ def test_a_target_that_may_have_gone_elsewhere_is_not_dropped(now, before):
 
 
 def test_each_object_is_looked_at_by_itself_at_the_size_of_the_logits():
-    labels = torch.zeros((240, 320), dtype=torch.uint8)
+    labels = np.zeros((240, 320), np.uint8)
     labels[80:160, 40:120], labels[80:160, 200:280] = 1, 7
     both = torch.from_numpy(boxes(TARGET, (40, 100, 40, 40))).float() * 10 - 5
     logits = torch.stack([both, both, both])
@@ -78,7 +78,7 @@ def test_the_engine_asks_with_the_last_answer_and_goes_on_from_a_state(segmenter
     frame = rng.integers(0, 255, (*SIZE, 3), np.uint8)
     asked = []
     monkeypatch.setattr("vosedu.segmenter.without_leaps", lambda logits, labels, ids, reach:
-                        asked.append((labels.clone(), list(ids), reach)) or logits)
+                        asked.append((labels, list(ids), reach)) or logits)
     for leap in (0.0, 0.3):
         video = segmenter.changed(config=replace(segmenter.config, leap=leap)).start(frame, 4 * BEFORE)
         video.step(frame)
@@ -87,4 +87,4 @@ def test_the_engine_asks_with_the_last_answer_and_goes_on_from_a_state(segmenter
         assert torch.equal(again.labels, after)
         again.step(frame)
     assert [(ids, reach) for _, ids, reach in asked] == [([4], 0.0), ([4], 0.0), ([4], 0.3), ([4], 0.3)]
-    assert torch.equal(asked[2][0], torch.from_numpy(4 * BEFORE)) and torch.equal(asked[3][0], after)
+    assert np.array_equal(asked[2][0], 4 * BEFORE) and np.array_equal(asked[3][0], after.numpy())

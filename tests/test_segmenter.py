@@ -364,7 +364,7 @@ def test_a_frame_with_its_update_never_makes_the_host_wait(preset, monkeypatch):
     segmenter = Segmenter.from_pretrained(config=config, device="cpu")
     video = segmenter.start(frames[0], labels[0])
     maps = segmenter.features(frames[1][None])
-    monkeypatch.setattr(segmenter, "features", lambda _images: maps)  # the frame's own upload is from pinned memory
+    monkeypatch.setattr(segmenter, "features", lambda _images: maps)  # the frame's own upload comes when nothing is queued
     taps = video.targets.model.taps.clone()
     with Waits() as waits:
         video.step(frames[1])

@@ -66,7 +66,7 @@ def test_out_at_once_in_slowly_and_out_while_it_is_lost():
 def test_without_a_share_the_window_is_the_whole_frame():
     windows = Windows(SIZE, (100, 150), 0.0, 3.0)
     assert len(windows.first(np.zeros((*SIZE, 3), np.uint8), box(90, 120, 20, 30))) == 1
-    windows.follow(torch.from_numpy(box(90, 120, 8, 10)), [1], 1)
+    windows.follow(box(90, 120, 8, 10), [1], 1)
     (view,) = windows.look(np.full((*SIZE, 3), 7, np.uint8))
     assert view.shape == (100, 150, 3) and windows.whole and windows.now == [(0, 0, *SIZE)]
 
@@ -114,7 +114,7 @@ def test_state_is_all_there_is():
     again.load(windows.state())
     for mask in (box(60, 90, 9, 9), box(0, 0, 1, 0)):
         for each in (windows, again):
-            each.follow(torch.from_numpy(mask), [1, 2], 1)
+            each.follow(mask, [1, 2], 1)
         assert [g.window for g in again.gazes] == [g.window for g in windows.gazes]
         assert torch.equal(again.state(), windows.state())
 
@@ -139,7 +139,7 @@ def test_the_part_of_an_object_is_room_about_its_box():
     # rows: 50, and the least reach, an eighth of 100, and 24 more; columns: 75, 2 * 30 / 2 and 24
     assert windows.parts([0]) == [Part(0, 16, 96, 144)]
     assert windows.parts([1, 0]) == [Part(0, 80, 100, 150), Part(0, 16, 96, 144)]
-    windows.follow(torch.zeros(SIZE), [1, 2], 1)
+    windows.follow(np.zeros(SIZE), [1, 2], 1)
     windows.look(np.zeros((*SIZE, 3), np.uint8))
     assert windows.parts([0]) == [Part(0, 0, 100, 150)], "it is lost"
 

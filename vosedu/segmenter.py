@@ -186,10 +186,7 @@ class Segmenter:
 
     def features(self, images: np.ndarray) -> tuple[Tensor, ...]:
         """F on uint8 RGB images (B, H, W, 3): five float32 maps."""
-        batch = torch.from_numpy(np.ascontiguousarray(images))
-        if self.device.type == "cuda":
-            batch = batch.pin_memory()  # else the copy would wait for what the GPU is still computing
-        batch = batch.to(self.device, non_blocking=True)
+        batch = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
         with torch.inference_mode():
             return (self.replayed.get("F", self._maps) if len(batch) == 1 else self._maps)(batch, network=self.backbone)
 
@@ -324,7 +321,9 @@ class Video:
         self._check(frame)
         watch, windows, self.frame_index = self.stopwatch, self.windows, self.frame_index + 1
         watch.begin()
-        views = windows.look(frame, self.labels, self.ids, self.config.min_pixels)
+        # once a frame, and only where it is asked: the host waits for a GPU here
+        last = self.labels.cpu().numpy() if self.config.window_share or self.config.leap else None
+        views = windows.look(frame, last, self.ids, self.config.min_pixels)
         features = [self.segmenter.features(view[None]) for view in views]
         watch.lap("features")
         maps = [x[TARGET_DEPTH][0] for x in features]
@@ -333,7 +332,7 @@ class Video:
         logits = self._logits(features)
         watch.lap("refinement" if self.segmenter.refinement else "readout")
         logits = logits if windows.whole else windows.spread(logits, self.size)
-        logits = without_leaps(logits, self.labels, self.ids, self.config.leap)
+        logits = without_leaps(logits, last, self.ids, self.config.leap)
         self.probabilities, small, self.labels = answer(logits, self.ids, self.size, self.config.aggregation)
         watch.lap("aggregation")
         if new_labels is not None:

@@ -33,32 +33,39 @@ def leaps(mask: np.ndarray, before: np.ndarray, reach: float) -> np.ndarray:
     Returns:
         bool (H, W).
     """
-    nowhere, area = np.zeros(mask.shape, bool), np.count_nonzero(before)
-    count, parts, found, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    if count <= 2 or not area:  # the background is the first
-        return nowhere
+    dropped, area = np.zeros(mask.shape, bool), np.count_nonzero(before)
+    x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    if not width or not area:
+        return dropped
+    box = np.s_[y : y + height, x : x + width]
+    inside = (mask[box] > 0).astype(np.uint8)
+    count, parts, found, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    if count <= 2:  # the background is the first
+        return dropped
     distances, covered = cv2.distanceTransform((before == 0).astype(np.uint8), cv2.DIST_L2, 3), found[:, cv2.CC_STAT_AREA]
     nearest = np.full(count, np.inf)
-    np.minimum.at(nearest, parts[mask > 0], distances[mask > 0])
+    np.minimum.at(nearest, parts[inside > 0], distances[box][inside > 0])
     limit = reach * np.sqrt(area) * np.where(covered < LARGE * area, FARTHER, 1.0)
     apart = nearest > limit
     apart[0] = False
     stays = covered[1:][~apart[1:]].sum() >= ENOUGH * area
-    return apart[parts] if stays and apart.any() else nowhere
+    if stays:
+        dropped[box] = apart[parts]
+    return dropped
 
 
-def without_leaps(logits: Tensor, labels: Tensor, ids: Sequence[int], reach: float) -> Tensor:
+def without_leaps(logits: Tensor, labels: np.ndarray | None, ids: Sequence[int], reach: float) -> Tensor:
     """Logits of a frame, `OUTSIDE` where they are above 0 on a part that leapt. The host waits for them.
 
     Args:
         logits: (N, h, w).
-        labels: (H, W), ids in the frame before.
+        labels: (H, W), ids in the frame before; None where nothing is asked.
         ids: of the N objects.
         reach: as `leaps` takes it; 0: nothing is asked.
     """
     if not reach:
         return logits
-    masks, before = (logits > 0).cpu().numpy(), labels.cpu().numpy()
+    masks, before = (logits > 0).cpu().numpy(), labels
     if before.shape != masks.shape[1:]:
         before = cv2.resize(before, masks.shape[:0:-1], interpolation=cv2.INTER_NEAREST_EXACT)
     dropped = np.stack([leaps(mask, before == i, reach) for mask, i in zip(masks, ids, strict=True)])

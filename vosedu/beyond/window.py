@@ -165,7 +165,7 @@ class Windows:
         return seen
 
     def look(
-        self, frame: np.ndarray, labels: Tensor | None = None, ids: Sequence[int] = (), least: int = 1
+        self, frame: np.ndarray, labels: np.ndarray | None = None, ids: Sequence[int] = (), least: int = 1
     ) -> list[np.ndarray]:
         """The different views of a frame (H, W, 3), each (h, w, 3); objects whose windows coincide have one together.
 
@@ -216,12 +216,10 @@ class Windows:
         ]
         return torch.stack(parts + [masks.new_zeros(self.working_size)] * (len(masks) - len(parts)))
 
-    def follow(self, labels: Tensor, ids: Sequence[int], least: int) -> None:
-        """Turn every window to where its object is in the answer (H, W). The host waits for it; without windows it does not."""
-        if self.share:
-            found = labels.cpu().numpy()
-            for gaze, i in zip(self.gazes, ids, strict=True):
-                gaze.follow(found == i, least)
+    def follow(self, labels: np.ndarray, ids: Sequence[int], least: int) -> None:
+        """Turn every window to where its object is in the answer (H, W)."""
+        for gaze, i in zip(self.gazes, ids, strict=True):
+            gaze.follow(labels == i, least)
 
     def state(self) -> Tensor:
         """(N, 6), zoom, area, centre and box: all that later frames depend on."""
