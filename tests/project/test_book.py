@@ -27,10 +27,10 @@ from vosedu.teaching.states import MARK, SCRIPT, Axis, States
 
 pytest.importorskip("sphinx", reason='pip install -e ".[book]"')
 
-from book import chromium, colab, pages, pdf, poster, slides, strip
+from book import chromium, colab, execute, pages, pdf, poster, slides, strip
 from book.__main__ import main
 from book.beside import lay_beside
-from book.execute import NOTEBOOKS, ROOT, executed, key
+from book.execute import NOTEBOOKS, ROOT, all_executed, executed, key
 from book.site import build_site, mended
 
 CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
@@ -138,6 +138,30 @@ def test_a_notebook_is_run_once_and_carries_its_states(tmp_path):
     before, notebook.cells[3].source = key(path), "toy.a.value = 2"
     nbformat.write(notebook, path)
     assert key(path) != before and executed(path, tmp_path / "out").stat().st_mtime_ns != stamp
+
+
+def test_a_notebook_is_run_again_when_what_it_reads_has_changed(tmp_path, monkeypatch):
+    names = ("vosedu/solver.py", "vosedu/teaching/scrub.js", "data/weights/a.safetensors", "data/scenes/JPEGImages/a/0.jpg",
+             "docs/davis.md", "docs/training.csv")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("before")
+    monkeypatch.setattr(execute, "ROOT", tmp_path)
+    found = [key(NOTEBOOKS[7])]
+    for name in names:
+        (tmp_path / name).write_text("after")
+        found.append(key(NOTEBOOKS[7]))
+    assert len({*found}) == len(found)
+
+
+def test_notebooks_that_run_at_once_keep_their_own_outputs(tmp_path):
+    paths = [tmp_path / f"0{k}_toy.ipynb" for k in range(2)]
+    for k, path in enumerate(paths):
+        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(f"print({k})")]), path)
+    found = all_executed(paths, tmp_path / "out")
+    assert list(found) == [path.name for path in paths]
+    for k, path in enumerate(paths):
+        assert nbformat.read(found[path.name], 4).cells[0].outputs[0].text == f"{k}\n"
 
 
 def test_views_of_widgets_are_not_stored(tmp_path):
