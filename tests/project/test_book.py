@@ -27,6 +27,9 @@ from vosedu.teaching.states import MARK, SCRIPT, Axis, States
 
 pytest.importorskip("sphinx", reason='pip install -e ".[book]"')
 
+from pypdf import PdfWriter
+from pypdf.annotations import Link
+
 from book import chromium, colab, execute, pages, pdf, poster, slides, strip
 from book.__main__ import main
 from book.beside import lay_beside
@@ -221,6 +224,19 @@ def test_the_pages_are_printed_in_the_order_of_the_contents(site):
     assert found[0] == "index.html" and len(found) == len(set(found)) >= 30
     assert found[1 : 1 + len(NOTEBOOKS)] == [f"notebooks/{path.stem}.html" for path in NOTEBOOKS]
     assert all((site / name).is_file() for name in found) and "docs/book/instructor.html" in found
+
+
+def test_links_on_paper_lead_to_sheets():
+    writer = PdfWriter()
+    for _ in range(3):
+        writer.add_blank_page(100, 100)
+    for address in ("file:///x/b.html", "file:///x/b.html#place", "file:///x/slides.zip", "https://example.org/b.html"):
+        writer.add_annotation(0, Link(rect=(0, 0, 9, 9), url=address))
+    pdf.lead_within(writer, {"file:///x/a.html": 0, "file:///x/b.html": 2})
+    found = [one.get_object() for one in writer.pages[0]["/Annots"]]
+    assert [link["/Dest"][0] == writer.pages[2].indirect_reference for link in found[:2]] == [True, True]
+    assert not any("/A" in link for link in found[:2])
+    assert [link["/A"]["/URI"] for link in found[2:]] == ["https://example.org/b.html"]
 
 
 def test_the_poster_has_every_map(tmp_path):
