@@ -3,13 +3,12 @@
 import argparse
 import os
 import sys
-import time
 from pathlib import Path
 
 from vosedu.errors import InputError
 
 from .beside import lay_beside
-from .execute import NOTEBOOKS, executed
+from .execute import NOTEBOOKS, all_executed
 from .moving import record
 from .pdf import print_book
 from .poster import draw_poster
@@ -34,11 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Build what the flags ask for; returns the exit status."""
     args = parser().parse_args(arguments)
     try:
-        copies = {}
-        for path in [] if args.stored else NOTEBOOKS:
-            began = time.monotonic()
-            copies[path.name] = executed(path, args.out / "executed")
-            print(f"{path.name}: {time.monotonic() - began:.0f} s", flush=True)
+        copies = {} if args.stored else all_executed(NOTEBOOKS, args.out / "executed")
         pages = build_site(args.out, copies, args.repository)
         if args.moving:
             record(pages.resolve(), args.out / "book.webp")

@@ -66,7 +66,7 @@ class Deck:
 
     Args:
         notebooks: number such as "03" -> the notebook.
-        folder: for the pictures.
+        folder: of the slides; figures go into its folder `pictures`, widgets' states to those of the book's pages, beside it.
     """
 
     def __init__(self, notebooks: dict[str, NotebookNode], folder: Path):
@@ -98,7 +98,7 @@ class Deck:
         return f'<figure class="shown">{"".join(out)}</figure>'
 
     def _widget(self, number: str, which: int) -> str:
-        return nth_widget(self._notebook(number), which, self.folder / "pictures", "pictures")
+        return nth_widget(self._notebook(number), which, self.folder.parent / "_static" / "states", "../_static/states")
 
 
 def build_slides(site: Path, notebooks: dict[str, Path]) -> Path:

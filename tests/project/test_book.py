@@ -27,10 +27,13 @@ from vosedu.teaching.states import MARK, SCRIPT, Axis, States
 
 pytest.importorskip("sphinx", reason='pip install -e ".[book]"')
 
-from book import chromium, colab, pages, pdf, poster, slides, strip
+from pypdf import PdfWriter
+from pypdf.annotations import Link
+
+from book import chromium, colab, execute, pages, pdf, poster, slides, strip
 from book.__main__ import main
 from book.beside import lay_beside
-from book.execute import NOTEBOOKS, ROOT, executed, key
+from book.execute import NOTEBOOKS, ROOT, all_executed, executed, key
 from book.site import build_site, mended
 
 CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
@@ -140,6 +143,30 @@ def test_a_notebook_is_run_once_and_carries_its_states(tmp_path):
     assert key(path) != before and executed(path, tmp_path / "out").stat().st_mtime_ns != stamp
 
 
+def test_a_notebook_is_run_again_when_what_it_reads_has_changed(tmp_path, monkeypatch):
+    names = ("vosedu/solver.py", "vosedu/teaching/scrub.js", "data/weights/a.safetensors", "data/scenes/JPEGImages/a/0.jpg",
+             "docs/davis.md", "docs/training.csv")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("before")
+    monkeypatch.setattr(execute, "ROOT", tmp_path)
+    found = [key(NOTEBOOKS[7])]
+    for name in names:
+        (tmp_path / name).write_text("after")
+        found.append(key(NOTEBOOKS[7]))
+    assert len({*found}) == len(found)
+
+
+def test_notebooks_that_run_at_once_keep_their_own_outputs(tmp_path):
+    paths = [tmp_path / f"0{k}_toy.ipynb" for k in range(2)]
+    for k, path in enumerate(paths):
+        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(f"print({k})")]), path)
+    found = all_executed(paths, tmp_path / "out")
+    assert list(found) == [path.name for path in paths]
+    for k, path in enumerate(paths):
+        assert nbformat.read(found[path.name], 4).cells[0].outputs[0].text == f"{k}\n"
+
+
 def test_views_of_widgets_are_not_stored(tmp_path):
     view, png = "application/vnd.jupyter.widget-view+json", {"image/png": "AAAA", "text/plain": "A picture."}
     notebook = cell_with(nbformat.v4.new_output("display_data", {view: {"model_id": "a"}, **png}))
@@ -197,6 +224,19 @@ def test_the_pages_are_printed_in_the_order_of_the_contents(site):
     assert found[0] == "index.html" and len(found) == len(set(found)) >= 30
     assert found[1 : 1 + len(NOTEBOOKS)] == [f"notebooks/{path.stem}.html" for path in NOTEBOOKS]
     assert all((site / name).is_file() for name in found) and "docs/book/instructor.html" in found
+
+
+def test_links_on_paper_lead_to_sheets():
+    writer = PdfWriter()
+    for _ in range(3):
+        writer.add_blank_page(100, 100)
+    for address in ("file:///x/b.html", "file:///x/b.html#place", "file:///x/slides.zip", "https://example.org/b.html"):
+        writer.add_annotation(0, Link(rect=(0, 0, 9, 9), url=address))
+    pdf.lead_within(writer, {"file:///x/a.html": 0, "file:///x/b.html": 2})
+    found = [one.get_object() for one in writer.pages[0]["/Annots"]]
+    assert [link["/Dest"][0] == writer.pages[2].indirect_reference for link in found[:2]] == [True, True]
+    assert not any("/A" in link for link in found[:2])
+    assert [link["/A"]["/URI"] for link in found[2:]] == ["https://example.org/b.html"]
 
 
 def test_the_poster_has_every_map(tmp_path):
