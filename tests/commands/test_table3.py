@@ -6,7 +6,7 @@ import pytest
 from helpers import QUICK, moving_shapes, save_frames
 
 from vosedu.commands import main, rivals, table3
-from vosedu.commands.table1 import chosen_rows
+from vosedu.commands.rows import chosen_rows
 from vosedu.files.images import write_mask
 from vosedu.rivals.family import Calibrated
 from vosedu.rivals.field import ATTRIBUTES, FIGURES

@@ -1,7 +1,6 @@
 """python -m vosedu table3: the families of methods that the paper compares itself with, on one F and before one R."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,13 +10,12 @@ import numpy as np
 from tqdm import tqdm
 
 from ..beyond import method
-from ..device import machine, versions
 from ..errors import InputError
 from ..evaluation import metrics
-from ..evaluation.scoring import claim, resumable_sequence
+from ..evaluation.scoring import resumable_sequence
 from ..features import TARGET_DEPTH
 from ..files import datasets
-from ..files.whole import digest, make_folder, read_json, refuse_other_json, write_json
+from ..files.whole import digest, read_json, write_json
 from ..protocols import Engine
 from ..rivals.bench import Cost, Timed
 from ..rivals.field import ATTRIBUTES, BUNDLED_FIELD, FIELD, FIGURES, families, load_learned, ready, refined
@@ -26,7 +24,7 @@ from ..rivals.offline import load_refinement
 from ..segmenter import READOUT, Segmenter
 from ..training.baselines import load_base_net
 from .flags import Settings, add_dataset_flags, add_engine_flags, sequences_of
-from .table1 import add_row_flags, base_net_file, base_rows, chosen_rows
+from .rows import add_row_flags, base_net_file, base_rows, chosen_rows, filled
 
 
 class Row(NamedTuple):
@@ -61,18 +59,10 @@ def run(args: argparse.Namespace) -> int:
     segmenter = segmenter.changed(config=method(segmenter.config))  # the paper has no window, and no rule against leaps
     rows = {**family_rows(segmenter, args.learned), **tuned_rows(segmenter, settings, args)}
     rows = chosen_rows(rows, args.rows)
-    settings.announce(segmenter)
-    noted, results = {"dataset": args.dataset, **settings.noted(segmenter)}, {}
-    refuse_other_json("--out", make_folder(args.out) / "table3.json", "rows")
-    frames = sum(len(s.frame_names) for s in sequences) * len(rows)
-    with tqdm(total=frames, unit="frame", disable=args.quiet, file=sys.stderr) as bar:
-        for name, row in rows.items():
-            folder = make_folder(args.out / name.replace(" ", "-"))
-            claim(folder, {**noted, "row": name, "learned": digest(row.files)})
-            results[name] = {"readout": row.readout, **score(name, row.engine, sequences, folder, settings.seed, bar)}
+    results = filled(args, settings, segmenter, sequences,
+                     {name: (row.engine, {"learned": digest(row.files)}) for name, row in rows.items()},
+                     lambda name, *rest: {"readout": rows[name].readout, **score(name, *rest)})
     print(printed(results, {name: row.represents for name, row in rows.items()}))
-    write_json(args.out / "table3.json", {"rows": results, "settings": settings.noted(segmenter), "versions": versions(),
-                                           "machine": machine(segmenter.device)})
     return 0
 
 
