@@ -57,8 +57,8 @@ def test_from_clips_to_a_table(davis, tmp_path, capsys, monkeypatch):
     assert main(table) == 0
     printed = capsys.readouterr().out
     saved = json.loads((tmp_path / "t" / "table3.json").read_text())["rows"]
-    assert list(saved) == ["D", "ridge + R"] and "by attribute" not in printed
-    cells = [line.split("|")[1:-1] for line in printed.splitlines()]
+    assert list(saved) == ["D", "ridge + R"]
+    cells = [line.split("|")[1:-1] for line in printed.split("\n\n")[0].splitlines()]
     for (name, row), line in zip(saved.items(), cells[2:], strict=True):
         kept = json.loads((tmp_path / "t" / name.replace(" ", "-") / "two.cost.json").read_text())
         assert kept["objects"] == 2 and kept["frames"] == 3
@@ -91,16 +91,33 @@ def test_fine_tuned_rows_are_there_when_asked_for(segmenter):
     assert list(chosen_rows(rows, "Base net + F-T online")) == ["Base net + F-T online"]
 
 
-def test_attributes_are_means_over_their_scenes():
-    """By hand, and every scene that has an attribute is bundled."""
+def test_attributes_are_means_over_their_sequences():
+    """By hand: 0.2 and 0.6 are fast, the second is thin as well; and every scene that has an attribute is bundled."""
     from vosedu.files.datasets import scene_notes
 
     assert {name for names in ATTRIBUTES.values() for name in names} <= set(scene_notes())
     report = {"J": {"mean": 0.5, "decay": 0.1}, "F": {"mean": 0.5}, "JF_mean": 0.5, "readout": "bilinear", "first_seconds": 1.0,
-              "fps": 2.0, "held_mb": 3.0, "attributes": {"thin": 0.25}}
-    lines = table3.printed({"ridge": report, "D": report}, {"ridge": "", "D": "D"}).splitlines()
+              "fps": 2.0, "held_mb": 3.0, "sequences": {"a": {"J_mean": 0.2}, "b": {"J_mean": 0.6}, "c": {"J_mean": 0.9}}}
+    found = table3.by_attribute(report, {"fast": ["a", "b"], "thin": ["b", "not run"], "turning": ["not run"]})
+    assert found["attributes"] == {"fast": [pytest.approx(0.4), 2], "thin": [0.6, 1]}
+    lines = table3.printed({"ridge": found, "D": found}, {"ridge": "", "D": "D"}).splitlines()
     assert lines[2] == "| ridge | bilinear | 0.500 | 0.500 | 0.500 | 0.100 | 1.00 | 2.00 | 3.0 |  |  |  |  |"
-    assert lines[-2:] == ["| ridge | 0.250 |", "| D | 0.250 |"]
+    assert lines[-4:] == ["| J by attribute (sequences) | fast (2) | thin (1) |", "|---|---|---|", "| ridge | 0.400 | 0.600 |",
+                          "| D | 0.400 | 0.600 |"]
+    plain = table3.printed({"D": table3.by_attribute(report, {})}, {"D": "D"})
+    assert "by attribute" not in plain
+
+
+def test_attributes_of_other_data_are_those_of_their_masks(davis, tmp_path, capsys, monkeypatch):
+    """The shapes of `two` move by 8 of 96 rows a frame. The scenes' own names are for the scenes alone."""
+    monkeypatch.setitem(ATTRIBUTES, "turning", ("two",))
+    table = ["table3", *SOME, "--root", str(davis), "--out", str(tmp_path / "t"), "--rows", "nearest"]
+    assert main(table) == 0
+    saved = json.loads((tmp_path / "t" / "table3.json").read_text())
+    assert saved["attributes"]["fast motion"] == ["two"] and "turning" not in saved["attributes"]
+    row = saved["rows"]["nearest"]
+    assert row["attributes"]["fast motion"] == [row["sequences"]["two"]["J_mean"], 1]
+    assert "fast motion (1)" in capsys.readouterr().out
 
 
 def test_the_figures_are_the_paper_s():

@@ -1,7 +1,7 @@
 """python -m vosedu table3: the families of methods that the paper compares itself with, on one F and before one R."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from tqdm import tqdm
 from ..beyond import method
 from ..errors import InputError
 from ..evaluation import metrics
+from ..evaluation.attributes import with_attribute
 from ..evaluation.scoring import resumable_sequence
 from ..features import TARGET_DEPTH
 from ..files import datasets
@@ -59,9 +60,11 @@ def run(args: argparse.Namespace) -> int:
     segmenter = segmenter.changed(config=method(segmenter.config))  # the paper has no window, and no rule against leaps
     rows = {**family_rows(segmenter, args.learned), **tuned_rows(segmenter, settings, args)}
     rows = chosen_rows(rows, args.rows)
+    kinds = ATTRIBUTES if args.dataset == "scenes" else with_attribute(sequences)
     results = filled(args, settings, segmenter, sequences,
                      {name: (row.engine, {"learned": digest(row.files)}) for name, row in rows.items()},
-                     lambda name, *rest: {"readout": rows[name].readout, **score(name, *rest)})
+                     lambda name, *rest: {"readout": rows[name].readout, **by_attribute(score(name, *rest), kinds)},
+                     attributes=kinds)
     print(printed(results, {name: row.represents for name, row in rows.items()}))
     return 0
 
@@ -113,7 +116,7 @@ def tuned_rows(segmenter: Segmenter, settings: Settings, args: argparse.Namespac
 def score(
     name: str, engine: Engine, sequences: Sequence[datasets.AnnotatedVideo], folder: Path, seed: int, bar: tqdm
 ) -> dict:
-    """J and F of one row, also by attribute, and what it costs; kept in `folder`, sequence by sequence."""
+    """J and F of one row, and what it costs; kept in `folder`, sequence by sequence."""
     scorers, cost = {}, Cost()
     for sequence in sequences:
         bar.set_description(f"{name}, {sequence.name}")
@@ -125,11 +128,19 @@ def score(
             write_json(kept, asdict(timed.cost))
         cost += Cost(**read_json(kept))
     report = metrics.report(scorers, {s.name: len(s.frame_names) for s in sequences})
-    found = {name: row["J_mean"] for name, row in report["sequences"].items()}
-    kinds = {kind: [found[s] for s in names if s in found] for kind, names in ATTRIBUTES.items()}
-    return {**report, "attributes": {kind: float(np.mean(values)) for kind, values in kinds.items() if values},
-            "first_seconds": cost.first / cost.objects, "fps": cost.frames / cost.steps,
+    return {**report, "first_seconds": cost.first / cost.objects, "fps": cost.frames / cost.steps,
             "held_mb": cost.held / cost.objects / 2**20}
+
+
+def by_attribute(report: dict, kinds: Mapping[str, Sequence[str]]) -> dict:
+    """A row's report with the mean J of the sequences that have an attribute, and their number: attribute -> [J, n].
+
+    Args:
+        kinds: attribute -> names of sequences, some of which may not have been run.
+    """
+    found = {name: row["J_mean"] for name, row in report["sequences"].items()}
+    chosen = {kind: [found[name] for name in names if name in found] for kind, names in kinds.items()}
+    return {**report, "attributes": {kind: [float(np.mean(js)), len(js)] for kind, js in chosen.items() if js}}
 
 
 def printed(results: dict[str, dict], represents: dict[str, str]) -> str:
@@ -145,8 +156,9 @@ def printed(results: dict[str, dict], represents: dict[str, str]) -> str:
         lines.append("| " + " | ".join([name, r["readout"], *mine, *theirs]) + " |")
     kinds = next(iter(results.values()))["attributes"]
     if kinds:
-        lines += ["", "| J by attribute | " + " | ".join(kinds) + " |", "|---" * (1 + len(kinds)) + "|"]
-        lines += [f"| {name} | " + " | ".join(f"{r['attributes'][kind]:.3f}" for kind in kinds) + " |"
+        lines += ["", " | ".join(["| J by attribute (sequences)", *(f"{kind} ({n})" for kind, (_, n) in kinds.items())]) + " |",
+                  "|---" * (1 + len(kinds)) + "|"]
+        lines += [" | ".join([f"| {name}", *(f"{r['attributes'][kind][0]:.3f}" for kind in kinds)]) + " |"
                   for name, r in results.items()]
     return "\n".join(lines)
 
