@@ -69,6 +69,8 @@ def test_from_clips_to_a_table(davis, tmp_path, capsys, monkeypatch):
     assert [c.strip() for c in cells[2][9:]] == ["Ours (ResNet-101; YouTube-VOS)", "85.0", "73.4", "14.6"]
     monkeypatch.setattr(Video, "step", lambda *_: pytest.fail("segmented again"))
     assert main(table) == 0 and capsys.readouterr().out == printed
+    del table[-4:-2]
+    assert main(table) == 2 and "holds results with learned" in capsys.readouterr().err, "with the bundled file"
 
 
 def test_scores_without_their_costs_are_made_again(davis, tmp_path, capsys):
