@@ -134,6 +134,8 @@ def test_the_figures_are_the_paper_s():
     (["table3", "davis2017", "--learned", "nowhere"], "no weights file at nowhere"),
     (["rivals"], "nothing to train on"),
     (["rivals", "--steps", "-1"], "--steps is -1"),
+    (["rivals", "--overlap", "200"], "--overlap is 200.0"),
+    (["rivals", "--rate", "0"], "--rate is 0.0"),
 ])
 def test_what_they_cannot_do_is_one_line(davis, tmp_path, monkeypatch, capsys, command, words):
     monkeypatch.chdir(tmp_path)

@@ -83,7 +83,7 @@ def family_rows(segmenter: Segmenter, folder: Path | None) -> dict[str, Row]:
     if not folder and segmenter.backbone.name != "compact":
         raise InputError(f"nothing was learned offline for {segmenter.backbone.name}: make it with `vosedu rivals`, and give "
                          "its folder with --learned")
-    rows, learned = {}, load_learned(path, segmenter.backbone.channels[TARGET_DEPTH])
+    rows, learned = {}, load_learned(path, segmenter.backbone.channels[TARGET_DEPTH], segmenter.device)
     for name, family in ready(learned).items():
         alone = segmenter.changed(targets=family.make, refinement=None)
         rows[name] = Row(alone, "bilinear", family.represents, [path])

@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from ..config import Config
 from ..protocols import Targets
 from ..target_model import OnlineTargets
@@ -79,8 +81,13 @@ class Learned(NamedTuple):
     """Family -> scale and offset."""
 
 
-def load_learned(path: Path, channels: int) -> Learned:
+def load_learned(path: Path, channels: int, device: torch.device | str = "cpu") -> Learned:
     """From a file.
+
+    Args:
+        path: of the file.
+        channels: of conv4_x.
+        device: where the engine works; the propagation network has to be there too.
 
     Raises:
         InputError: it is unusable or belongs to another backbone.
@@ -89,7 +96,7 @@ def load_learned(path: Path, channels: int) -> Learned:
     network = Propagator(channels)
     fill(network, part(state, "propagation."), "the propagation network", path)
     readouts = {name: tuple(pair.tolist()) for name, pair in part(state, "readout.").items()}
-    return Learned(network.eval().requires_grad_(False), readouts)
+    return Learned(network.to(device).eval().requires_grad_(False), readouts)
 
 
 class Row(NamedTuple):
