@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from helpers import QUICK, moving_shapes, save_frames
 
 from vosedu.commands import main, rivals, table3
@@ -15,9 +16,25 @@ from vosedu.segmenter import Segmenter, Video
 SOME = ["davis2017", "--sequences", "two", *QUICK, "--update-every", "2"]
 
 
+def devices_asked_for(monkeypatch, module):
+    """Where a command wants what was learned offline: a list that grows with each reading."""
+    devices, load = [], module.load_learned
+    monkeypatch.setattr(module, "load_learned", lambda path, channels, device: (devices.append(device), load(path, channels))[1])
+    return devices
+
+
+def test_what_was_learned_goes_to_the_engine_s_device(segmenter, monkeypatch):
+    devices = devices_asked_for(monkeypatch, table3)
+    table3.family_rows(segmenter, None)
+    assert devices == [segmenter.device] and isinstance(devices[0], torch.device)
+
+
 def test_rows_are_families_and_readouts_on_one_f(segmenter):
     rows = table3.family_rows(segmenter, None)
-    assert list(rows)[:5] == ["D", "D at one half", "D + R", "matching", "matching + R"] and len(rows) == 18 + 5 + 1
+    assert list(rows)[:5] == ["D", "D at one half", "D + R", "matching", "matching + R"] and len(rows) == 18 + 5 + 2 + 1
+    assert "cross-entropy SGD" not in rows, "nothing was learned for it yet"
+    assert {"matching", "nearest", "matching + R", "nearest + R"} < set(rows), "VM's K and K = 1"
+    assert rows["nearest"].engine.targets(segmenter.config).targets.k == 1
     plain = {name for name in rows if "one half" in name} | {"Ours"}
     for name in plain:
         assert not isinstance(rows[name].engine.targets(segmenter.config), Calibrated)
@@ -27,7 +44,7 @@ def test_rows_are_families_and_readouts_on_one_f(segmenter):
             assert row.engine.refinement is None and row.engine.readout == (10.0, -5.0)
             continue
         assert row.engine.backbone is segmenter.backbone and row.engine.config == segmenter.config
-        assert isinstance(row.engine.targets(segmenter.config), Calibrated)
+        assert isinstance(row.engine.targets(segmenter.config), Calibrated) or name == "cross-entropy SGD + R"
         assert row.engine.refinement is (segmenter.refinement if name.endswith("+ R") else None)
         assert row.readout == ("R of D" if name.endswith("+ R") else "bilinear")
     assert {row.represents for row in rows.values()} == {"D", "VM", "FEELVOS", "AGAME", "OSNM", ""}
@@ -48,7 +65,8 @@ def test_from_clips_to_a_table(davis, tmp_path, capsys, monkeypatch):
     assert sorted(p.name for p in (tmp_path / "field").iterdir()) == ["R-ridge.safetensors", "field.safetensors"]
     capsys.readouterr()
     monkeypatch.setattr(rivals, "learn_field", lambda *_: pytest.fail("learned again"))
-    assert main(learn) == 0
+    devices = devices_asked_for(monkeypatch, rivals)
+    assert main(learn) == 0 and devices == [torch.device("cpu")]
     assert "ridge" in capsys.readouterr().out
     rows = table3.family_rows(Segmenter.from_pretrained("compact", device="cpu"), tmp_path / "field")
     assert [name for name, row in rows.items() if row.readout == "its R"] == ["ridge + R"]

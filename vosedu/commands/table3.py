@@ -86,7 +86,8 @@ def family_rows(segmenter: Segmenter, folder: Path | None) -> dict[str, Row]:
     rows, learned = {}, load_learned(path, segmenter.backbone.channels[TARGET_DEPTH], segmenter.device)
     for name, family in ready(learned).items():
         alone = segmenter.changed(targets=family.make, refinement=None)
-        rows[name] = Row(alone, "bilinear", family.represents, [path])
+        if name in learned.readouts:
+            rows[name] = Row(alone, "bilinear", family.represents, [path])
         if family.scaled:
             plain = segmenter.changed(targets=families(learned)[name].make, refinement=None, readout=READOUT)
             rows[f"{name} at one half"] = Row(plain, "bilinear, 10 s - 5", family.represents, [path])

@@ -11,7 +11,7 @@ from ..config import Config
 from ..protocols import Targets
 from ..target_model import OnlineTargets
 from ..weights import BUNDLED, fill, part, read_state
-from .discriminative import CrossEntropy, Logistic, Ridge
+from .discriminative import CrossEntropy, Descent, Logistic, Ridge
 from .family import calibrated
 from .generative import Generative
 from .matching import LocalMatching, Matching
@@ -119,6 +119,7 @@ def families(learned: Learned) -> dict[str, Row]:
         "generative": Row(Generative, "AGAME"),
         "propagation": Row(partial(Propagation, network=learned.propagator), "OSNM", scaled=True),
         "cross-entropy": Row(CrossEntropy, "", scaled=True),
+        "cross-entropy SGD": Row(Descent, "", scaled=True),
         "ridge": Row(Ridge, "", scaled=True),
         "logistic": Row(Logistic, "", scaled=True),
     }
