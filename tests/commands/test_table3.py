@@ -19,7 +19,12 @@ SOME = ["davis2017", "--sequences", "two", *QUICK, "--update-every", "2"]
 def devices_asked_for(monkeypatch, module):
     """Where a command wants what was learned offline: a list that grows with each reading."""
     devices, load = [], module.load_learned
-    monkeypatch.setattr(module, "load_learned", lambda path, channels, device: (devices.append(device), load(path, channels))[1])
+
+    def noting(path, channels, device):
+        devices.append(device)
+        return load(path, channels)
+
+    monkeypatch.setattr(module, "load_learned", noting)
     return devices
 
 
