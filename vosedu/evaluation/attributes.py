@@ -38,9 +38,10 @@ def attributes(masks: Mapping[int, np.ndarray]) -> set[str]:
         return set()
     height, width = next(iter(shown.values())).shape
     frames, first = list(shown), next(iter(shown))
-    centres = np.array([np.argwhere(mask).mean(0) for mask in shown.values()])
+    places = [np.argwhere(mask) for mask in shown.values()]
+    centres = np.array([where.mean(0) for where in places])
     ways = np.linalg.norm(np.diff(centres, axis=0), axis=1) / np.diff(frames)
-    boxes = np.array([np.prod(np.ptp(np.argwhere(mask), axis=0) + 1) for mask in shown.values()])
+    boxes = np.array([np.prod(np.ptp(where, axis=0) + 1) for where in places])
     cut = {k: second_piece(mask) >= PIECE for k, mask in shown.items()}
     found = {
         "fast motion": len(ways) > 0 and ways.mean() > FAST * height,

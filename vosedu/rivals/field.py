@@ -26,7 +26,7 @@ class Figure(NamedTuple):
     j_2016: float | None
     fps: float
     features: str
-    """Backbone, and training data beside DAVIS, as far as its own paper says; "" where it has no family here."""
+    """Backbone, and training data beside DAVIS; docs/field.md says where each is from. "" where it has no family here."""
 
     @property
     def named(self) -> str:
