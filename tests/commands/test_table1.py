@@ -9,6 +9,7 @@ import pytest
 from helpers import FINDS, QUICK, ROOM, moving_shapes
 
 from vosedu.commands import main, table1
+from vosedu.commands.rows import base_rows, chosen_rows
 from vosedu.config import BEST, FAST, PAPER, departures
 from vosedu.errors import InputError
 from vosedu.evaluation.metrics import SequenceScorer
@@ -48,9 +49,9 @@ def test_departures_are_what_neither_preset_says():
 
 
 def test_the_base_nets_rows_are_there_where_there_is_one(segmenter):
-    assert table1.base_rows(segmenter, None, True) == {}
+    assert base_rows(segmenter, None, True) == {}
     for tuned, names in ((False, ["Base net"]), (True, ["Base net", "Base net + F-T"])):
-        rows = table1.base_rows(segmenter, BUNDLED_BASE, tuned)
+        rows = base_rows(segmenter, BUNDLED_BASE, tuned)
         assert list(rows) == names and [row.fine_tune for row in rows.values()] == [False, True][: len(names)]
         assert all(isinstance(row, BaseSegmenter) and row.segmenter is segmenter for row in rows.values())
 
@@ -93,10 +94,10 @@ def test_the_base_nets_masks_are_aggregated_by_the_rule_of_the_settings(quick_se
 
 def test_rows_are_chosen_by_name_in_the_order_of_the_table():
     rows = dict.fromkeys(("Base net", "D-only", "Ours"), None)
-    assert list(table1.chosen_rows(rows, None)) == list(rows)
-    assert list(table1.chosen_rows(rows, "Ours,Base net")) == ["Base net", "Ours"]
+    assert list(chosen_rows(rows, None)) == list(rows)
+    assert list(chosen_rows(rows, "Ours,Base net")) == ["Base net", "Ours"]
     with pytest.raises(InputError, match="no row 'Theirs' in the table: choose of Base net, D-only, Ours"):
-        table1.chosen_rows(rows, "Ours,Theirs")
+        chosen_rows(rows, "Ours,Theirs")
 
 
 def test_frames_per_second_are_all_frames_over_all_seconds(monkeypatch, tmp_path):

@@ -11,8 +11,9 @@ from rivals.toys import first_frame
 from vosedu.config import WHOLE
 from vosedu.loss import apply_filter, pixel_weights
 from vosedu.rivals import discriminative
-from vosedu.rivals.discriminative import CrossEntropy, Logistic, Ridge, components, cross_entropy
+from vosedu.rivals.discriminative import CrossEntropy, Descent, Logistic, Ridge, components, cross_entropy
 from vosedu.segmenter import READOUT
+from vosedu.target_model import first_frame_problem
 
 CONFIG = replace(WHOLE, samples=1, capacity=4, channels=4, min_pixels=1)
 MASK = torch.tensor([[0, 0, 0, 0, 0], [0, 1, 1, 0, 0], [0, 1, 1, 1, 0], [0, 0, 0, 0, 0]])
@@ -82,11 +83,12 @@ def test_logistic_regression_ends_where_the_gradient_is_nothing(frame, monkeypat
     assert scores[MASK > 0].mean() > 0.5 > scores[MASK == 0].mean()
 
 
-def test_adam_lowers_the_cross_entropy_and_updates_only_the_second_layer(frame, monkeypatch):
+@pytest.mark.parametrize("kind", [CrossEntropy, Descent])
+def test_steps_lower_the_cross_entropy_and_updates_change_only_the_second_layer(frame, kind, monkeypatch):
     found = []
     for steps in (1, 40):
         monkeypatch.setattr(discriminative, "STEPS", steps)
-        targets = CrossEntropy(replace(CONFIG, projection_decay=1.0, filter_decay=1.0))
+        targets = kind(replace(CONFIG, projection_decay=1.0, filter_decay=1.0))
         targets.learn(frame, 3)
         scores = targets.scores(frame.features[0, 0].view(6, 4, 5))
         found.append(cross_entropy(scores[:, None], frame.normal(CONFIG), torch.ones(1, 1)).item())
@@ -97,6 +99,29 @@ def test_adam_lowers_the_cross_entropy_and_updates_only_the_second_layer(frame, 
         targets.update()
     assert torch.equal(before.projection, targets.model.projection) and not torch.equal(before.taps, targets.model.taps)
     assert targets.memory.filled == 2
+
+
+def test_a_step_of_sgd_is_the_gradient_of_the_loss_per_pixel(frame, monkeypatch):
+    """By finite differences at D's start, w2 alone: 16 x 20 pixels; the first step has no momentum yet."""
+    monkeypatch.setattr(discriminative, "STEPS", 1)
+    config = replace(CONFIG, conditioning="none", projection_decay=0.0, filter_decay=0.0)
+    targets = Descent(config)
+    targets.learn(frame, 3)
+    normal, gamma = frame.normal(config), torch.ones(1, 1)
+    problem, start, _ = first_frame_problem(frame.features, normal, gamma, config, 3)
+    w1, w2 = problem.split(start.double())
+
+    def loss(taps):
+        x, n = frame.features.double(), type(normal)(*(part.double() for part in normal))
+        return cross_entropy(apply_filter(taps @ w1, x, (4, 5)), n, gamma.double()).item() / (16 * 20)
+
+    for tap, channel in ((4, 0), (1, 2), (8, 3)):
+        more, less = w2.clone(), w2.clone()
+        more[0, tap, channel] += 1e-4
+        less[0, tap, channel] -= 1e-4
+        slope = (loss(more) - loss(less)) / 2e-4
+        expected = w2[0, tap, channel].item() - discriminative.DESCENT_RATE * slope
+        assert targets.model.taps[0, tap, channel].item() == pytest.approx(expected, abs=1e-6) and abs(slope) > 1e-3
 
 
 @pytest.mark.parametrize("kind", [Ridge, Logistic])

@@ -7,7 +7,7 @@ from helpers import moving_shapes
 from tiny_training import TINY
 
 from vosedu.rivals import fine_tuning
-from vosedu.rivals.bench import own_tensors
+from vosedu.rivals.bench import held
 from vosedu.rivals.fine_tuning import AdaptiveSegmenter, examples
 from vosedu.segmenter import Segmenter
 from vosedu.training import baselines
@@ -60,11 +60,16 @@ def test_it_learns_every_t_s_th_frame(video, monkeypatch):
     assert adapted == [(2, 0, frames[0].shape[:2]), (2, 1, frames[0].shape[:2])]
 
 
-def test_what_it_keeps_are_encodings_and_nets(video):
-    video, _, _ = video
-    kept = own_tensors(video)
+def test_what_it_keeps_are_encodings_nets_and_first_frames(video):
+    """Two objects; a first frame is five maps and a mask. Where the net is shared, the encodings alone."""
+    video, frames, labels = video
+    kept = video.kept()
     cells = tuple(-(-n // 16) for n in video.working_size)
-    assert [tuple(t.shape) for t in kept[:2]] == [(1, 96, *cells)] * 2 and len(kept) == 2 + 2 * len(video.base.net.state_dict())
+    nets = 2 * len(video.base.net.state_dict())
+    assert [tuple(t.shape) for t in kept[:2]] == [(1, 96, *cells)] * 2 and len(kept) == 2 + nets + 2 * (5 + 1)
+    assert kept[-1].shape == video.working_size and held(video) == sum(t.numel() * t.element_size() for t in kept)
+    shared = baselines.BaseSegmenter(video.base.segmenter, video.base.net).start(frames[0], labels[0])
+    assert held(shared) == 2 * 4 * 96 * cells[0] * cells[1]
 
 
 def test_a_shared_net_is_not_adapted(video):

@@ -1,6 +1,7 @@
 """What is learned before any video: on disks on noise, and numbers along a line."""
 
 import copy
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -30,6 +31,11 @@ def segmenter():
 def samples():
     recipe = Recipe(steps=30, batch=2, height=64)
     return Samples([(Disks(recipe.size), 1)], recipe)
+
+
+def few(samples, **changes):
+    """The same clips under another recipe."""
+    return Samples(samples.sources, replace(samples.recipe, **changes))
 
 
 def test_scale_and_offset_put_the_threshold_between_the_kinds():
@@ -96,7 +102,7 @@ def test_every_family_gets_an_r_of_its_own_from_the_same_start(segmenter, sample
     start = load_pretrained("compact")[1]
     before = copy.deepcopy(start.state_dict())
     some = {"D": OnlineTargets, "matching": Matching}
-    nets = offline.tune_refinements(segmenter, some, start, samples, 3, 1e-3, tqdm(disable=True))
+    nets = offline.tune_refinements(segmenter, some, start, few(samples, steps=3, rate=1e-3), tqdm(disable=True))
     weights = {name: net.project.conv1.weight for name, net in nets.items()}
     assert not torch.equal(weights["D"], weights["matching"]) and not torch.equal(weights["D"], start.project.conv1.weight)
     assert all(torch.equal(value, before[name]) for name, value in start.state_dict().items())
@@ -106,10 +112,31 @@ def test_every_family_gets_an_r_of_its_own_from_the_same_start(segmenter, sample
     assert torch.equal(loaded.project.conv1.weight, weights["D"].half().float())
 
 
+def test_r_follows_the_recipe(segmenter, samples, monkeypatch):
+    """Adam's rate falls to a tenth in the last third; frozen norms keep the statistics of the start, others do not."""
+    rates, step = [], torch.optim.Adam.step
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda self: (rates.append(self.param_groups[0]["lr"]), step(self))[1])
+    start = load_pretrained("compact")[1]
+    for frozen in (False, True):
+        recipe = few(samples, steps=3, rate=1e-2, frozen_norms=frozen)
+        (net,) = offline.tune_refinements(segmenter, {"matching": Matching}, start, recipe, tqdm(disable=True)).values()
+        same = [torch.equal(value, start.state_dict()[name]) for name, value in net.state_dict().items() if "running" in name]
+        assert all(same) == frozen and same
+    assert rates == pytest.approx(2 * [1e-2, 1e-2, 1e-3])
+
+
+def test_the_propagation_network_goes_where_the_engine_is():
+    """"meta" stands for any device that is not the CPU."""
+    network = load_learned(BUNDLED_FIELD, 256, "meta").propagator
+    assert {p.device.type for p in network.parameters()} == {"meta"}
+
+
 def test_the_bundled_file_has_a_readout_for_every_family():
+    """But for one that came later, and has D's scale: its row with a learned readout is there once `rivals` has run."""
     learned = load_learned(BUNDLED_FIELD, 256)
     rows = families(learned)
-    assert set(learned.readouts) == set(rows) == set(ready(learned))
+    assert set(rows) == set(ready(learned)) and set(learned.readouts) <= set(rows)
+    assert set(rows) - set(learned.readouts) <= {"cross-entropy SGD"} and rows["cross-entropy SGD"].scaled
     assert all(scale > 0 and -offset / scale < 3 for scale, offset in learned.readouts.values())
     assert all(row.represents in FIGURES or row.represents == "" for row in rows.values())
     assert BUNDLED_FIELD.stat().st_size < 100_000

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from vosedu.commands import data_flags, main
+from vosedu.commands import data_flags, main, rivals
 from vosedu.commands import train as command
 from vosedu.files.images import write_mask
 from vosedu.training import kinds
 from vosedu.training.clips import AnyFrameClips, VideoClips
 from vosedu.training.conv5 import Conv5Training
 from vosedu.training.offline import Training
+from vosedu.training.samples import Recipe
 from vosedu.training.stills import StillClips
 
 QUICK = ["--steps", "1", "--batch", "2", "--height", "64", "--every", "1", "--preset", "fast", "--samples", "2", "--channels",
@@ -77,6 +78,20 @@ def test_davis_and_youtube_vos_begin_where_a_mask_is_given(data):
     found = sources(data, "--ytvos", data / "y", "--davis", data / "v")
     assert [(type(s.clips), s.passes, len(s.clips)) for s in found] == [(VideoClips, 8, 1), (VideoClips, 1, 2)]
     assert found[0].clips.key(0) == "davis-0-one-1" and found[1].clips.key(1) == "ytvos-0-two-1"
+
+
+def test_the_recipe_s_flags_are_one_for_train_and_rivals():
+    """Every number comes through; without flags `train` has the recipe's own, `rivals` those of fine-tuning."""
+    asked = {"steps": 7, "batch": 3, "rate": 0.5, "height": 96, "overlap": 0.75, "references": 5, "seed": 2}
+    flags = [word for name, value in asked.items() for word in (f"--{name}", str(value))] + ["--frozen-norms"]
+    texts = {}
+    for module, usual in ((command, Recipe()), (rivals, Recipe(0, rate=1e-4, overlap=0.25))):
+        parser = command.argparse.ArgumentParser()
+        module.add_flags(parser)
+        assert data_flags.given_recipe(parser.parse_args(["--out", "o", *flags])) == Recipe(**asked, frozen_norms=True)
+        assert data_flags.given_recipe(parser.parse_args(["--out", "o"]), least=0) == usual
+        texts[module] = {a.dest: a.help.split("(default")[0] for a in parser._actions if a.dest in [*asked, *data_flags.DATA]}
+    assert texts[command] == texts[rivals] and len(texts[rivals]) == len(asked) + len(data_flags.DATA)
 
 
 def test_weights_come_after_a_colon(data):

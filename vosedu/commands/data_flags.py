@@ -1,4 +1,4 @@
-"""The flags that give training data, shared by the commands that learn from clips."""
+"""The flags of training, shared by the commands that learn from clips: what from, how much, how long."""
 
 import argparse
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from ..training.clips import AnnotatedVideo, AnyFrameClips, VideoClips, folder_a
 from ..training.samples import Recipe, Samples, Source
 from ..training.shots import Clips
 from ..training.stills import StillClips
+from .flags import positive
 
 ROUGH_RIM = 4
 """Pixels beside a rough outline that are not counted."""
@@ -88,3 +89,47 @@ def given_sources(args: argparse.Namespace, recipe: Recipe) -> list[Source]:
     if not sources:
         raise InputError(f"nothing to train on: give {', '.join(f'--{flag}' for flag in DATA)}")
     return Samples(sources, recipe).sources  # which complains about weights before anything is written
+
+
+def add_recipe_flags(parser: argparse.ArgumentParser, what: str, usual: Recipe) -> None:
+    """The numbers of a `Recipe` but its seed, which is one of the engine's flags; and --quiet.
+
+    Args:
+        what: is trained, for --help.
+        usual: the defaults.
+    """
+    group = parser.add_argument_group(f"training of {what}")
+    group.add_argument("--steps", type=int, default=usual.steps, help=f"of Adam (default {usual.steps})")
+    group.add_argument("--batch", type=int, default=usual.batch, help="samples of two frames per step, over all processes "
+                       f"(default {usual.batch})")
+    group.add_argument("--rate", type=float, default=usual.rate, help="of Adam; a tenth in the last third (default "
+                       f"{usual.rate:g})")
+    group.add_argument("--height", type=int, default=usual.height, help="rows of the training frames, 16:9 (default "
+                       f"{usual.height})")
+    group.add_argument("--overlap", type=float, default=usual.overlap, metavar="W", help="weight of 1 - soft J in the loss "
+                       f"beside the cross-entropy (default {usual.overlap:g}; the paper's is 0)")
+    group.add_argument("--references", type=int, default=usual.references, metavar="N", help="at most N sequences of each "
+                       "source, evenly spread: every one costs a D of its own (default 0: all)")
+    group.add_argument("--frozen-norms", action="store_true", help="batch normalisation keeps the statistics of the weights "
+                       "that training begins with")
+    group.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def given_recipe(args: argparse.Namespace, least: int = 1) -> Recipe:
+    """What `add_recipe_flags` and --seed say.
+
+    Args:
+        least: number of steps that makes sense.
+
+    Raises:
+        InputError: a number is out of range.
+    """
+    positive(args, steps=least, batch=1, height=64)
+    if not 0 <= args.overlap <= 100:
+        raise InputError(f"--overlap is {args.overlap}: give 0 to 100")
+    if not 0 < args.rate < float("inf"):
+        raise InputError(f"--rate is {args.rate}: give a number above 0")
+    if args.references < 0:
+        raise InputError(f"--references is {args.references}: give 0 for all, or how many of each source")
+    return Recipe(args.steps, args.batch, rate=args.rate, height=args.height, seed=args.seed, overlap=args.overlap,
+                  references=args.references, frozen_norms=args.frozen_norms)

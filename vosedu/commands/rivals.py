@@ -18,25 +18,22 @@ from ..segmenter import Segmenter
 from ..training.checkpoints import save_weights
 from ..training.samples import Recipe, Samples
 from ..weights import load_pretrained
-from .data_flags import add_data_flags, given_sources
+from .data_flags import add_data_flags, add_recipe_flags, given_recipe, given_sources
 from .flags import Settings, add_engine_flags, positive
+
+USUAL = Recipe(steps=0, rate=1e-4, overlap=0.25)
+"""Of R, unless flags say otherwise: it is fine-tuned, with the overlap with which the bundled one was trained."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Training data, how long, and the engine's flags."""
+    """Training data, how long, and the engine's flags. Those that `train` has too are the same."""
     add_data_flags(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for table3's --learned; what is there already "
                         "is not learned again")
     parser.add_argument("--propagation-steps", type=int, default=800, help="of the propagation network (default 800)")
     parser.add_argument("--readout-batches", type=int, default=20, help="for scale and offset (default 20)")
-    parser.add_argument("--steps", type=int, default=0, help="of Adam on R, for every family; 0: no R (default)")
     parser.add_argument("--only", metavar="A,B", help="an R for these families only, by their names in the table")
-    parser.add_argument("--rate", type=float, default=1e-4, help="of Adam on R, falling to 0 as a cosine (default 1e-4)")
-    parser.add_argument("--batch", type=int, default=4, help="clips of two frames per step (default 4)")
-    parser.add_argument("--height", type=int, default=240, help="rows of the training frames, 16:9 (default 240)")
-    parser.add_argument("--overlap", type=float, default=0.25, metavar="W", help="weight of 1 - soft J in R's loss (default "
-                        "0.25, as the bundled R was trained)")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_recipe_flags(parser, "an R for every family; none with --steps 0", USUAL)
     add_engine_flags(parser)
 
 
@@ -44,9 +41,8 @@ def run(args: argparse.Namespace) -> int:
     """Learn the propagation network, scale and offset of every family, and with --steps an R for each by equally many steps on
     the same clips."""
     settings = Settings.given(args)
-    positive(args, propagation_steps=1, readout_batches=1, steps=0, batch=1, height=64)
-    recipe = Recipe(max(args.steps, args.propagation_steps), args.batch, height=args.height, seed=args.seed,
-                    overlap=args.overlap)
+    positive(args, propagation_steps=1, readout_batches=1)
+    recipe = given_recipe(args, least=0)
     samples = Samples(given_sources(args, recipe), recipe)
     segmenter = settings.segmenter()
     segmenter = segmenter.changed(config=method(segmenter.config))  # a clip is looked at as a whole
@@ -55,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     path = make_folder(args.out) / FIELD
     if not path.is_file():
         learn_field(segmenter, samples, args, path)
-    learned = load_learned(path, segmenter.backbone.channels[TARGET_DEPTH])
+    learned = load_learned(path, segmenter.backbone.channels[TARGET_DEPTH], segmenter.device)
     for name, (scale, offset) in learned.readouts.items():
         print(f"{name:<20} {scale:8.3f} s {offset:+8.3f}")
     if args.steps:
@@ -68,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         if start is None:
             raise InputError(f"there is no R for {args.backbone} to begin with: give it with --weights")
         with tqdm(total=args.steps, unit="step", disable=args.quiet, file=sys.stderr) as bar:
-            nets = offline.tune_refinements(segmenter, missing, start, samples, args.steps, args.rate, bar) if missing else {}
+            nets = offline.tune_refinements(segmenter, missing, start, samples, bar) if missing else {}
         for name, net in nets.items():
             save_weights(refined(args.out, name), args.backbone, {"refinement": net},
                          recipe=f"vosedu rivals, {args.steps} steps at {args.rate}")

@@ -1,8 +1,7 @@
 """python -m vosedu table3: the families of methods that the paper compares itself with, on one F and before one R."""
 
 import argparse
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -11,13 +10,13 @@ import numpy as np
 from tqdm import tqdm
 
 from ..beyond import method
-from ..device import machine, versions
 from ..errors import InputError
 from ..evaluation import metrics
-from ..evaluation.scoring import claim, resumable_sequence
+from ..evaluation.attributes import with_attribute
+from ..evaluation.scoring import resumable_sequence
 from ..features import TARGET_DEPTH
 from ..files import datasets
-from ..files.whole import digest, make_folder, read_json, refuse_other_json, write_json
+from ..files.whole import digest, read_json, write_json
 from ..protocols import Engine
 from ..rivals.bench import Cost, Timed
 from ..rivals.field import ATTRIBUTES, BUNDLED_FIELD, FIELD, FIGURES, families, load_learned, ready, refined
@@ -26,7 +25,7 @@ from ..rivals.offline import load_refinement
 from ..segmenter import READOUT, Segmenter
 from ..training.baselines import load_base_net
 from .flags import Settings, add_dataset_flags, add_engine_flags, sequences_of
-from .table1 import add_row_flags, base_net_file, base_rows, chosen_rows
+from .rows import add_row_flags, base_net_file, base_rows, chosen_rows, filled
 
 
 class Row(NamedTuple):
@@ -61,18 +60,12 @@ def run(args: argparse.Namespace) -> int:
     segmenter = segmenter.changed(config=method(segmenter.config))  # the paper has no window, and no rule against leaps
     rows = {**family_rows(segmenter, args.learned), **tuned_rows(segmenter, settings, args)}
     rows = chosen_rows(rows, args.rows)
-    settings.announce(segmenter)
-    noted, results = {"dataset": args.dataset, **settings.noted(segmenter)}, {}
-    refuse_other_json("--out", make_folder(args.out) / "table3.json", "rows")
-    frames = sum(len(s.frame_names) for s in sequences) * len(rows)
-    with tqdm(total=frames, unit="frame", disable=args.quiet, file=sys.stderr) as bar:
-        for name, row in rows.items():
-            folder = make_folder(args.out / name.replace(" ", "-"))
-            claim(folder, {**noted, "row": name, "learned": digest(row.files)})
-            results[name] = {"readout": row.readout, **score(name, row.engine, sequences, folder, settings.seed, bar)}
+    kinds = ATTRIBUTES if args.dataset == "scenes" else with_attribute(sequences)
+    results = filled(args, settings, segmenter, sequences,
+                     {name: (row.engine, {"learned": digest(row.files)}) for name, row in rows.items()},
+                     lambda name, *rest: {"readout": rows[name].readout, **by_attribute(score(name, *rest), kinds)},
+                     attributes=kinds)
     print(printed(results, {name: row.represents for name, row in rows.items()}))
-    write_json(args.out / "table3.json", {"rows": results, "settings": settings.noted(segmenter), "versions": versions(),
-                                           "machine": machine(segmenter.device)})
     return 0
 
 
@@ -90,10 +83,11 @@ def family_rows(segmenter: Segmenter, folder: Path | None) -> dict[str, Row]:
     if not folder and segmenter.backbone.name != "compact":
         raise InputError(f"nothing was learned offline for {segmenter.backbone.name}: make it with `vosedu rivals`, and give "
                          "its folder with --learned")
-    rows, learned = {}, load_learned(path, segmenter.backbone.channels[TARGET_DEPTH])
+    rows, learned = {}, load_learned(path, segmenter.backbone.channels[TARGET_DEPTH], segmenter.device)
     for name, family in ready(learned).items():
         alone = segmenter.changed(targets=family.make, refinement=None)
-        rows[name] = Row(alone, "bilinear", family.represents, [path])
+        if name in learned.readouts:
+            rows[name] = Row(alone, "bilinear", family.represents, [path])
         if family.scaled:
             plain = segmenter.changed(targets=families(learned)[name].make, refinement=None, readout=READOUT)
             rows[f"{name} at one half"] = Row(plain, "bilinear, 10 s - 5", family.represents, [path])
@@ -123,7 +117,7 @@ def tuned_rows(segmenter: Segmenter, settings: Settings, args: argparse.Namespac
 def score(
     name: str, engine: Engine, sequences: Sequence[datasets.AnnotatedVideo], folder: Path, seed: int, bar: tqdm
 ) -> dict:
-    """J and F of one row, also by attribute, and what it costs; kept in `folder`, sequence by sequence."""
+    """J and F of one row, and what it costs; kept in `folder`, sequence by sequence."""
     scorers, cost = {}, Cost()
     for sequence in sequences:
         bar.set_description(f"{name}, {sequence.name}")
@@ -135,11 +129,19 @@ def score(
             write_json(kept, asdict(timed.cost))
         cost += Cost(**read_json(kept))
     report = metrics.report(scorers, {s.name: len(s.frame_names) for s in sequences})
-    found = {name: row["J_mean"] for name, row in report["sequences"].items()}
-    kinds = {kind: [found[s] for s in names if s in found] for kind, names in ATTRIBUTES.items()}
-    return {**report, "attributes": {kind: float(np.mean(values)) for kind, values in kinds.items() if values},
-            "first_seconds": cost.first / cost.objects, "fps": cost.frames / cost.steps,
+    return {**report, "first_seconds": cost.first / cost.objects, "fps": cost.frames / cost.steps,
             "held_mb": cost.held / cost.objects / 2**20}
+
+
+def by_attribute(report: dict, kinds: Mapping[str, Sequence[str]]) -> dict:
+    """A row's report with the mean J of the sequences that have an attribute, and their number: attribute -> [J, n].
+
+    Args:
+        kinds: attribute -> names of sequences, some of which may not have been run.
+    """
+    found = {name: row["J_mean"] for name, row in report["sequences"].items()}
+    chosen = {kind: [found[name] for name in names if name in found] for kind, names in kinds.items()}
+    return {**report, "attributes": {kind: [float(np.mean(js)), len(js)] for kind, js in chosen.items() if js}}
 
 
 def printed(results: dict[str, dict], represents: dict[str, str]) -> str:
@@ -155,8 +157,9 @@ def printed(results: dict[str, dict], represents: dict[str, str]) -> str:
         lines.append("| " + " | ".join([name, r["readout"], *mine, *theirs]) + " |")
     kinds = next(iter(results.values()))["attributes"]
     if kinds:
-        lines += ["", "| J by attribute | " + " | ".join(kinds) + " |", "|---" * (1 + len(kinds)) + "|"]
-        lines += [f"| {name} | " + " | ".join(f"{r['attributes'][kind]:.3f}" for kind in kinds) + " |"
+        lines += ["", " | ".join(["| J by attribute (sequences)", *(f"{kind} ({n})" for kind, (_, n) in kinds.items())]) + " |",
+                  "|---" * (1 + len(kinds)) + "|"]
+        lines += [" | ".join([f"| {name}", *(f"{r['attributes'][kind][0]:.3f}" for kind in kinds)]) + " |"
                   for name, r in results.items()]
     return "\n".join(lines)
 

@@ -16,7 +16,7 @@ from ..training.clips import VideoClips
 from ..training.kinds import KINDS
 from ..training.samples import Recipe
 from ..weights import load_pretrained
-from .data_flags import add_data_flags, given_sources, videos_of
+from .data_flags import add_data_flags, add_recipe_flags, given_recipe, given_sources, videos_of
 from .flags import Settings, add_engine_flags, positive
 
 
@@ -27,23 +27,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                       "--video takes them (default: the bundled scenes)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR",
                         help="checkpoint, curves and the weights as they come")
-    parser.add_argument("--steps", type=int, default=3000, help="default 3000")
-    parser.add_argument("--batch", type=int, default=4, help="samples of two frames per step, over all processes (default 4)")
-    parser.add_argument("--rate", type=float, default=1e-3, help="of Adam; a tenth in the last third (default 0.001)")
-    parser.add_argument("--height", type=int, default=240, help="rows of the training frames, 16:9 (default 240)")
     parser.add_argument("--every", type=int, default=100, help="steps between checkpoints (default 100)")
     parser.add_argument("--workers", type=int, default=0, help="processes that prepare samples (default 0: none beside this)")
     for kind in KINDS:
         if kind.flag:
             parser.add_argument(f"--{kind.flag}", action="store_true", help=kind.help)
     parser.add_argument("--fine-tune", action="store_true", help="begin with the R of the weights; with --base-net, for its R")
-    parser.add_argument("--overlap", type=float, default=0.0, metavar="W", help="weight of 1 - soft J in the loss beside the "
-                        "cross-entropy (default 0, the paper's)")
-    parser.add_argument("--references", type=int, default=0, metavar="N", help="at most N sequences of each source, evenly "
-                        "spread: every one costs a D of its own (default 0: all)")
-    parser.add_argument("--frozen-norms", action="store_true", help="batch normalisation keeps the statistics of the weights; "
-                        "goes with --fine-tune")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_recipe_flags(parser, "the network", Recipe())
     add_engine_flags(parser)
 
 
@@ -51,17 +41,12 @@ def run(args: argparse.Namespace) -> int:
     """Train R for a backbone (Section 3.3), or something in its place; resumes from OUT. Under torchrun several processes
     share each batch."""
     settings = Settings.given(args)
-    positive(args, steps=1, batch=1, height=64, every=1, workers=0)
-    if not 0 <= args.overlap <= 100:
-        raise InputError(f"--overlap is {args.overlap}: give 0 to 100")
-    if args.references < 0:
-        raise InputError(f"--references is {args.references}: give 0 for all, or how many of each source")
+    positive(args, every=1, workers=0)
+    recipe = given_recipe(args)
     if args.frozen_norms and not args.fine_tune:
         raise InputError("--frozen-norms keeps statistics of the weights, and this training does not begin with them: add "
                          "--fine-tune")
     kind = _kind(args)
-    recipe = Recipe(args.steps, args.batch, rate=args.rate, height=args.height, seed=args.seed, overlap=args.overlap,
-                    references=args.references, frozen_norms=args.frozen_norms)
     sources = given_sources(args, recipe)
     held_out = VideoClips(
         videos_of(args.held_out) if args.held_out else datasets.load("scenes", datasets.SCENES), recipe.size,

@@ -28,16 +28,14 @@ class Cost:
         return Cost(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
 
 
-def own_tensors(video: BaseVideo) -> list[Tensor]:
-    """What a video keeps of its objects: their encodings, and their nets where these are their own."""
-    nets = [net for net, _ in video._targets if net is not video.base.net]
-    return [encoding for _, encoding in video._targets] + [part for net in nets for part in net.state_dict().values()]
+def kept(state: State) -> list[Tensor]:
+    """The tensors that a video's later frames depend on, F and the networks that all videos share left out."""
+    return state.kept() if isinstance(state, BaseVideo) else list(state.targets.state().values())
 
 
 def held(state: State) -> int:
-    """Bytes of the tensors that a video's later frames depend on, F and an R that all videos share left out."""
-    tensors = own_tensors(state) if isinstance(state, BaseVideo) else state.targets.state().values()
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    """Bytes of `kept`."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in kept(state))
 
 
 class Timed:
@@ -61,7 +59,7 @@ class Timed:
         """As `Engine.start`."""
         began = time.perf_counter()
         state = self.engine.start(frame, labels, seed)
-        state.labels.cpu()  # waits for the device
+        kept(state)[0].flatten()[:1].cpu()  # waits for the device; the labels are as they were given, and would not
         self.cost = Cost(len(state.ids), time.perf_counter() - began, held=held(state))
         return TimedState(state, self.cost)
 

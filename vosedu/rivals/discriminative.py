@@ -1,10 +1,11 @@
-"""What exactly makes D good? Three other ways to learn a filter that tells the object from the rest, on D's own samples.
+"""What exactly makes D good? Other ways to learn a filter that tells the object from the rest, on D's own samples.
 
 All have eq. (2)'s samples, pixel weights v, sample weights γ and memory; they differ in loss, solver and filter:
 
-- `CrossEntropy`: D's two layers, but the cross-entropy and Adam. With K = Uᵀ V² U and b = Uᵀ V² y of the normal form
-  (`loss.NormalForm`), W = K 1 is the weight of a cell and b / W its label; with the logit l = 10 s - 5 the loss of a sample is
-  Σ_p W_p log(1 + exp l_p) - b_p l_p, by Jensen's inequality not less than the cross-entropy at the labels' resolution.
+- `CrossEntropy`: D's two layers, but the cross-entropy and Adam; `Descent`: the same by SGD with momentum. With K = Uᵀ V² U
+  and b = Uᵀ V² y of the normal form (`loss.NormalForm`), W = K 1 is the weight of a cell and b / W its label; with the logit
+  l = 10 s - 5 the loss of a sample is Σ_p W_p log(1 + exp l_p) - b_p l_p, by Jensen's inequality not less than the
+  cross-entropy at the labels' resolution.
 - `Ridge`: w1 are principal components of the first frame, and the 3x3 filter over them is the exact minimum of eq. (2):
   (Σ_k γ_k X_kᵀ K_k X_k + λ I) w2 = Σ_k γ_k X_kᵀ b_k, the columns of X_k the neighbourhoods' channels.
 - `Logistic`: one weight a principal component and an offset, by Newton's method on the same cross-entropy: with p = σ(l),
@@ -12,10 +13,12 @@ All have eq. (2)'s samples, pixel weights v, sample weights γ and memory; they 
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.optim import Optimizer
 
 from ..loss import NormalForm, apply_filter, apply_stencil
 from ..segmenter import READOUT
@@ -24,6 +27,8 @@ from .family import principal
 
 STEPS, UPDATE_STEPS, RATE = 25, 6, 3e-3
 """Adam's on the first frame and in an update: as long as D takes. The rate was the best of three on three bundled scenes."""
+DESCENT_RATE = 5e-3
+"""Of SGD with momentum on the loss per pixel, as long as Adam; the best of a few on three bundled scenes; twice it diverges."""
 COMPONENTS, DECAY = 48, 100.0
 """Principal components, of unit variance, under `Ridge` and `Logistic`, and λ."""
 NEWTON, NEWTON_UPDATE = 6, 2
@@ -33,14 +38,26 @@ NEWTON, NEWTON_UPDATE = 6, 2
 def cross_entropy(scores: Tensor, normal: NormalForm, gamma: Tensor) -> Tensor:
     """Σ_k γ_k Σ_p W_p log(1 + exp l) - b_p l of scores (N, K, h, w), l their logits: (N,)."""
     logits = READOUT[0] * scores + READOUT[1]
-    weights = apply_stencil(normal.stencil, torch.ones_like(normal.rhs))
-    return ((weights * F.softplus(logits) - normal.rhs * logits).sum(dim=(2, 3)) * gamma).sum(1)
+    return ((cell_weights(normal) * F.softplus(logits) - normal.rhs * logits).sum(dim=(2, 3)) * gamma).sum(1)
 
 
-def adam(loss: Callable[[Tensor], Tensor], start: Tensor, steps: int) -> Tensor:
-    """The weights after so many steps of Adam on a function of weights (N, P) -> (N,)."""
+def cell_weights(normal: NormalForm) -> Tensor:
+    """W = K 1, the weight of every cell: (N, K, h, w)."""
+    return apply_stencil(normal.stencil, torch.ones_like(normal.rhs))
+
+
+def weight(normal: NormalForm, gamma: Tensor) -> Tensor:
+    """Σ_k γ_k Σ_p W_p, the pixels of a frame where the γ add up to one: (N,). A loss divided by it suits one rate whatever the
+    frame's size."""
+    return (cell_weights(normal).sum(dim=(2, 3)) * gamma).sum(1)
+
+
+def descended(
+    loss: Callable[[Tensor], Tensor], start: Tensor, steps: int, make: Callable[[list[Tensor]], Optimizer]
+) -> Tensor:
+    """The weights after so many steps of an optimiser on a function of weights (N, P) -> (N,)."""
     w = start.clone().requires_grad_()
-    optimiser = torch.optim.Adam([w], lr=RATE)
+    optimiser = make([w])
     for _ in range(steps):
         optimiser.zero_grad()
         loss(w).sum().backward()
@@ -67,17 +84,20 @@ class Filters(OnlineTargets):
 class CrossEntropy(Filters):
     """D's layers, by the cross-entropy and Adam."""
 
+    optimiser = partial(torch.optim.Adam, lr=RATE)
+
     def fit(self, x: Tensor, normal: NormalForm, gamma: Tensor, seed: int) -> TargetModel:
         """From D's own start, with D's regularisation."""
         problem, start, condition = first_frame_problem(x, normal, gamma, self.config, seed)
+        pixels = weight(normal, gamma)
 
         def loss(w: Tensor) -> Tensor:
             w1, w2 = problem.split(w)
             scores = apply_filter(w2 @ (w1 @ condition.matrix), problem.samples.features, normal.rhs.shape[-2:])
             kept = sum(d * layer.square().sum(dim=(1, 2)) for d, layer in zip(problem.decay, (w1, w2), strict=True))
-            return cross_entropy(scores, normal, gamma) + kept
+            return (cross_entropy(scores, normal, gamma) + kept) / pixels
 
-        w1, w2 = problem.split(adam(loss, start, STEPS))
+        w1, w2 = problem.split(descended(loss, start, STEPS, self.optimiser))
         projection = w1 @ condition.matrix
         return TargetModel(projection, -projection @ condition.mean, w2.clone())
 
@@ -85,12 +105,19 @@ class CrossEntropy(Filters):
         """From the present w2."""
         size, decay = normal.rhs.shape[-2:], self.config.filter_decay
         projected, gamma, normal = projected.clone(), gamma.clone(), NormalForm(*(part.clone() for part in normal))
+        pixels = weight(normal, gamma)
 
         def loss(w: Tensor) -> Tensor:
             kept = decay * w.square().sum(1)
-            return cross_entropy(apply_filter(w.view(len(w), 9, -1), projected, size), normal, gamma) + kept
+            return (cross_entropy(apply_filter(w.view(len(w), 9, -1), projected, size), normal, gamma) + kept) / pixels
 
-        return adam(loss, self.model.taps.clone().flatten(1), UPDATE_STEPS).view_as(self.model.taps)
+        return descended(loss, self.model.taps.clone().flatten(1), UPDATE_STEPS, self.optimiser).view_as(self.model.taps)
+
+
+class Descent(CrossEntropy):
+    """D's layers, by the cross-entropy and SGD with momentum; each step's gradient is that of all samples."""
+
+    optimiser = partial(torch.optim.SGD, lr=DESCENT_RATE, momentum=0.9)
 
 
 def components(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -140,7 +167,7 @@ class Logistic(Filters):
     def newton(self, taps: Tensor, projected: Tensor, normal: NormalForm, gamma: Tensor, steps: int) -> Tensor:
         """Taps (N, 9, c) after so many steps; the weights that they stand for make logits, not scores."""
         rows = projected.transpose(1, 2).flatten(2)  # (N, c, K·P)
-        weights = (apply_stencil(normal.stencil, torch.ones_like(normal.rhs)) * gamma[..., None, None]).flatten(1)
+        weights = (cell_weights(normal) * gamma[..., None, None]).flatten(1)
         labels = (normal.rhs * gamma[..., None, None]).flatten(1)
         w = READOUT[0] * taps[:, 4]
         w[:, -1] += READOUT[1]

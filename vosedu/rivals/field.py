@@ -5,11 +5,13 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from ..config import Config
 from ..protocols import Targets
 from ..target_model import OnlineTargets
 from ..weights import BUNDLED, fill, part, read_state
-from .discriminative import CrossEntropy, Logistic, Ridge
+from .discriminative import CrossEntropy, Descent, Logistic, Ridge
 from .family import calibrated
 from .generative import Generative
 from .matching import LocalMatching, Matching
@@ -24,7 +26,7 @@ class Figure(NamedTuple):
     j_2016: float | None
     fps: float
     features: str
-    """Backbone, and training data beside DAVIS, as far as its own paper says; "" where it has no family here."""
+    """Backbone, and training data beside DAVIS; docs/field.md says where each is from. "" where it has no family here."""
 
     @property
     def named(self) -> str:
@@ -79,8 +81,13 @@ class Learned(NamedTuple):
     """Family -> scale and offset."""
 
 
-def load_learned(path: Path, channels: int) -> Learned:
+def load_learned(path: Path, channels: int, device: torch.device | str = "cpu") -> Learned:
     """From a file.
+
+    Args:
+        path: of the file.
+        channels: of conv4_x.
+        device: where the engine works; the propagation network has to be there too.
 
     Raises:
         InputError: it is unusable or belongs to another backbone.
@@ -89,7 +96,7 @@ def load_learned(path: Path, channels: int) -> Learned:
     network = Propagator(channels)
     fill(network, part(state, "propagation."), "the propagation network", path)
     readouts = {name: tuple(pair.tolist()) for name, pair in part(state, "readout.").items()}
-    return Learned(network.eval().requires_grad_(False), readouts)
+    return Learned(network.to(device).eval().requires_grad_(False), readouts)
 
 
 class Row(NamedTuple):
@@ -112,6 +119,7 @@ def families(learned: Learned) -> dict[str, Row]:
         "generative": Row(Generative, "AGAME"),
         "propagation": Row(partial(Propagation, network=learned.propagator), "OSNM", scaled=True),
         "cross-entropy": Row(CrossEntropy, "", scaled=True),
+        "cross-entropy SGD": Row(Descent, "", scaled=True),
         "ridge": Row(Ridge, "", scaled=True),
         "logistic": Row(Logistic, "", scaled=True),
     }

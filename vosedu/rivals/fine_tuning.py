@@ -58,6 +58,10 @@ class AdaptiveVideo(BaseVideo):
             maps = self.base.segmenter.features(frame[None])
             self._first.append((tuple(x.clone() for x in maps), torch.from_numpy((small == i).astype(np.float32)).to(maps[0])))
 
+    def kept(self) -> list[Tensor]:
+        """As `BaseVideo.kept`, and the first frames, from which the nets go on learning."""
+        return super().kept() + [part for maps, mask in self._first for part in (*maps, mask)]
+
     def step(self, frame: np.ndarray, new_labels: np.ndarray | None = None) -> Tensor:
         """As `Video.step`; every t_s-th frame is learned from."""
         before, known = self.labels, len(self.ids)

@@ -50,7 +50,7 @@ def lessons(segmenter: Segmenter, samples: Samples, begin: int, count: int) -> I
     for n in range(begin, begin + count):
         batch = []
         for number in range(n * size, (n + 1) * size):
-            source, index, frames, masks = samples[number % len(samples)]
+            source, index, frames, masks = samples[number]
             shot = samples.sources[source].clips.reference(index)
             first = segmenter.first_frame(shot.frame, shot.mask, seed=(samples.recipe.seed, number))
             maps = tuple(x.clone() for x in segmenter.features(frames))
@@ -87,7 +87,7 @@ def train_propagator(
     for n in range(steps):
         losses = []
         for number in range(n * size, (n + 1) * size):
-            source, index, frames, masks = samples[number % len(samples)]
+            source, index, frames, masks = samples[number]
             shot = samples.sources[source].clips.reference(index)
             every = segmenter.features(np.concatenate([shot.frame[None], frames]))[TARGET_DEPTH].clone()
             share = covered(torch.from_numpy(shot.mask[None]).to(every), every.shape[-2:]).unflatten(1, every.shape[-2:])
@@ -148,30 +148,29 @@ def learn_readouts(
 
 
 def tune_refinements(
-    segmenter: Segmenter, families: Mapping[str, Callable[[Config], Targets]], start: Refinement, samples: Samples, steps: int,
-    rate: float, bar: tqdm,
+    segmenter: Segmenter, families: Mapping[str, Callable[[Config], Targets]], start: Refinement, samples: Samples, bar: tqdm
 ) -> dict[str, Refinement]:
-    """An R for each family: from one R, by equally many steps of Adam on the same batches of clips.
+    """An R for each family: from one R, by equally many steps of Adam on the same batches of clips, as `train` takes them.
 
     Args:
         families: `calibrated` ones.
         start: R with its batch normalisation, as `load_pretrained` gives it.
-        rate: Adam's, falling to 0 as a cosine.
+        samples: with the recipe.
     """
-    nets = {name: copy.deepcopy(start).to(segmenter.device).requires_grad_(True).train() for name in families}
-    optimisers = {name: torch.optim.Adam(net.parameters(), lr=rate) for name, net in nets.items()}
-    schedules = [torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps) for optimiser in optimisers.values()]
-    for batch in lessons(segmenter, samples, 0, steps):
+    recipe = samples.recipe
+    nets = {name: copy.deepcopy(start).to(segmenter.device).requires_grad_(True).train(not recipe.frozen_norms)
+            for name in families}
+    optimisers = {name: torch.optim.Adam(net.parameters(), weight_decay=recipe.weight_decay) for name, net in nets.items()}
+    for n, batch in enumerate(lessons(segmenter, samples, 0, recipe.steps)):
         maps = [torch.cat(part) for part in zip(*(lesson.maps for lesson in batch), strict=True)]
         masks = torch.from_numpy(np.concatenate([lesson.masks for lesson in batch])).to(segmenter.device)
         for name, make in families.items():
             scores = torch.cat([scored(make, segmenter.config, lesson) for lesson in batch])
-            loss = mask_loss(nets[name](maps, scores, tuple(masks.shape[1:])).float(), masks, samples.recipe.overlap)
+            loss = mask_loss(nets[name](maps, scores, tuple(masks.shape[1:])).float(), masks, recipe.overlap)
+            optimisers[name].param_groups[0]["lr"] = recipe.rate_at(n)
             optimisers[name].zero_grad(set_to_none=True)
             loss.backward()
             optimisers[name].step()
-        for schedule in schedules:
-            schedule.step()
         bar.update()
     return {name: net.eval().requires_grad_(False) for name, net in nets.items()}
 

@@ -24,6 +24,8 @@ from .exercise import Exercise, need
 from .pictures import score_picture, with_scale
 from .widget import Widget
 
+VARIANTS = ("nearest", "cross-entropy SGD")
+"""Rows of the table that are another family's with one number or step changed."""
 COLUMNS = 3
 """Pictures side by side in `FieldBench`."""
 
@@ -41,9 +43,9 @@ class Run(NamedTuple):
 
 def the_field() -> dict[str, Callable[[Config], Targets]]:
     """Every family that is a target model, by name, for `Segmenter(targets=…)`; scores that have no scale of their own are
-    brought to D's. Not among them is "nearest", matching with K = 1."""
+    brought to D's. Variants that the table has beside them are left out: matching with K = 1, and SGD."""
     learned = load_learned(BUNDLED_FIELD, 256)
-    rows = {name: row for name, row in families(learned).items() if name != "nearest"}
+    rows = {name: row for name, row in families(learned).items() if name not in VARIANTS}
     return {name: (row if row.scaled else ready(learned)[name]).make for name, row in rows.items()}
 
 

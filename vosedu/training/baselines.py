@@ -208,6 +208,11 @@ class BaseVideo:
             self._targets.append((net, net.encoder.target(reference, masks)))
             self.ids.append(i)
 
+    def kept(self) -> list[Tensor]:
+        """What later frames depend on: each object's encoding, and the parameters of its net where that is its own."""
+        own = [part for net, _ in self._targets if net is not self.base.net for part in net.state_dict().values()]
+        return [encoding for _, encoding in self._targets] + own
+
     @torch.no_grad()
     def step(self, frame: np.ndarray, new_labels: np.ndarray | None = None) -> Tensor:
         """As `Video.step`."""
