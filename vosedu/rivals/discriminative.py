@@ -2,8 +2,8 @@
 
 All have eq. (2)'s samples, pixel weights v, sample weights γ and memory; they differ in loss, solver and filter:
 
-- `CrossEntropy`: D's two layers, but the cross-entropy and Adam. With K = Uᵀ V² U and b = Uᵀ V² y of the normal form
-  (`loss.NormalForm`), W = K 1 is the weight of a cell and b / W its label; with the logit l = 10 s - 5 the loss of a sample is
+- `CrossEntropy`: D's two layers, but the cross-entropy and Adam. With Q = Uᵀ V² U and q = Uᵀ V² y of the normal form
+  (`loss.NormalForm`), W = Q 1 is the weight of a cell and q / W its label; with the logit l = 10 s - 5 the loss of a sample is
   Σ_p W_p log(1 + exp l_p) - b_p l_p, by Jensen's inequality not less than the cross-entropy at the labels' resolution.
 - `Ridge`: w1 are principal components of the first frame, and the 3x3 filter over them is the exact minimum of eq. (2):
   (Σ_k γ_k X_kᵀ K_k X_k + λ I) w2 = Σ_k γ_k X_kᵀ b_k, the columns of X_k the neighbourhoods' channels.
@@ -31,7 +31,7 @@ NEWTON, NEWTON_UPDATE = 6, 2
 
 
 def cross_entropy(scores: Tensor, normal: NormalForm, gamma: Tensor) -> Tensor:
-    """Σ_k γ_k Σ_p W_p log(1 + exp l) - b_p l of scores (N, K, h, w), l their logits: (N,)."""
+    """Σ_k γ_k Σ_p W_p log(1 + exp l) - q_p l of scores (N, K, h, w), l their logits: (N,)."""
     logits = READOUT[0] * scores + READOUT[1]
     weights = apply_stencil(normal.stencil, torch.ones_like(normal.rhs))
     return ((weights * F.softplus(logits) - normal.rhs * logits).sum(dim=(2, 3)) * gamma).sum(1)
