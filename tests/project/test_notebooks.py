@@ -1,10 +1,12 @@
 """The suite's own rules: exercises come as stubs, solutions are beside them, and every notebook reads without a kernel."""
 
 import ast
+import importlib
 import json
 import pkgutil
 import re
 from collections import Counter
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import pytest
@@ -174,6 +176,20 @@ def solution_functions(path):
     assert all("assert exercises." in source for source in sources), "each solution is checked where it stands"
     found = [node for source in sources for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
     return {node.name: ast.unparse(node) for node in found}
+
+
+@every_notebook
+def test_no_hint_is_the_answer(path):
+    """No hint has a run of 20 characters of the solution's code in it, spaces left out."""
+    solutions = solution_functions(path)
+    for stub in sources.exercise_cells(json.loads(path.read_text(encoding="utf-8"))):
+        name, function = sources.check_of(stub)
+        module = sources.module_of(json.loads(path.read_text(encoding="utf-8")))
+        code = re.sub(r"\s", "", solutions[function].split('"""')[-1])
+        for hint in getattr(importlib.import_module(f"vosedu.teaching.{module}"), name).hints:
+            hint = re.sub(r"\s", "", hint)
+            shown = SequenceMatcher(None, hint, code, autojunk=False).find_longest_match()
+            assert shown.size < 20, f"{name}: {hint[shown.a : shown.a + shown.size]}"
 
 
 @every_notebook

@@ -100,8 +100,8 @@ def _about(answer: Callable) -> None:
 about = Exercise(
     "about", _about,
     ("Where does the linear part alone send the centre? The offset must bring it back.",
-     "linear = scale * [[cos, -sin], [sin, cos]]. Solve linear @ centre + offset = centre for the offset; np.hstack puts both "
-     "together."),
+     "The linear part is the rotation matrix times the scale. Solve linear @ centre + offset = centre for the offset; "
+     "np.hstack puts both together."),
 )
 
 

@@ -152,7 +152,8 @@ def _conjugate_gradient(answer: Callable) -> None:
 conjugate_gradient = Exercise(
     "conjugate_gradient", _conjugate_gradient,
     ("Keep p, the residual r = b - A p and a direction d. Each iteration: one product A d, a step along d, a new d.",
-     "length = r·r / d·Ad; p += length d; r -= length Ad; beta = new r·r / old r·r; d = r + beta d. Stop where r·r is 0."),
+     "The step's length is r·r over d·Ad. p and r change by so much of d and of Ad. The new d is r plus a multiple of the "
+     "old d: the new r·r over the old one. When r·r is 0, stop."),
 )
 
 

@@ -213,7 +213,8 @@ def _channel_attention(answer: Callable) -> None:
 channel_attention = Exercise(
     "channel_attention", _channel_attention,
     ("Average both maps over positions, join the averages (shallow first), and ask gate.",
-     "sigmoid(gate(averages))[..., None, None] * shallower + F.interpolate(deeper, size of shallower, bilinear)."),
+     "The factors, (1, 64), need two more axes before they can multiply a map, and the deeper map needs the size of the "
+     "shallower one before it can be added."),
 )
 
 
@@ -250,7 +251,8 @@ def _shared_convolution(answer: Callable) -> None:
 shared_convolution = Exercise(
     "shared_convolution", _shared_convolution,
     ("A kernel over joined channels can be cut along its input channels.",
-     "convolve(h, weight[:, :-1]) once, plus convolve(scores, weight[:, -1:]): the sum broadcasts over objects."),
+     "The score's is the last channel of the kernel. One of the two results has one map for all objects, the other one for "
+     "each: their sum broadcasts."),
 )
 
 

@@ -262,5 +262,6 @@ def _fisher(answer: Callable) -> None:
 fisher = Exercise(
     "fisher", _fisher,
     ("Weighted means of both kinds; then the covariance of what is left when each kind's own mean is taken away.",
-     "S sums ((x - m) * share) @ (x - m).T over both kinds, over P; w: solve(S + ridge * trace(S) / C * eye, m1 - m0)."),
+     "The shares weigh one of the two factors of each covariance. `torch.linalg.solve` gives the direction of w; its length, "
+     "and then b, follow from the scores that both means must have."),
 )
