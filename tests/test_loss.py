@@ -90,7 +90,7 @@ SIZES = [((3, 4), (24, 20)), ((4, 3), (13, 22)), ((2, 5), (2, 5)), ((1, 3), (7, 
 
 @pytest.mark.parametrize(("size", "label_size"), SIZES)
 def test_normal_form_is_that_of_the_dense_matrices(size, label_size):
-    """K = UᵀV²U entry by entry where the stencil has it, 0 elsewhere; b = UᵀV²y; the constant ‖V y‖²."""
+    """Q = UᵀV²U entry by entry where the stencil has it, 0 elsewhere; q = UᵀV²y; the constant ‖V y‖²."""
     rng, u = np.random.default_rng(0), dense(size, label_size)
     y, v = (rng.random(label_size) < 0.4).astype(float), rng.random(label_size)
     form = normal_form(torch.from_numpy(y), torch.from_numpy(v), size)
@@ -115,7 +115,7 @@ def test_normal_form_is_that_of_the_dense_matrices(size, label_size):
 @given(h=st.integers(1, 7), w=st.integers(1, 7), scale=st.integers(1, 20), extra=st.integers(0, 9), seed=st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
 def test_stencil_is_exact_for_any_size(h, w, scale, extra, seed):
-    """sᵀK s - 2 bᵀs + c equals the loss at label resolution for sizes that are no multiples of one another."""
+    """sᵀQ s - 2 qᵀs + constant equals the loss at label resolution for sizes that are no multiples of one another."""
     g = torch.Generator().manual_seed(seed)
     labels = (torch.rand(1, h * scale + extra, w * scale + extra, generator=g, dtype=DOUBLE) < 0.4).to(DOUBLE)
     v = torch.rand(labels.shape, generator=g, dtype=DOUBLE)

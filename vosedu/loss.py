@@ -2,10 +2,10 @@
 
 Two identities make it fast; neither approximates (notebook 03):
 
-- U is linear, so ‖v·(y - U s)‖² = sᵀK s - 2 bᵀs + const with K = UᵀV²U, b = UᵀV²y. Bilinear interpolation touches
-  two neighbours per axis, so K is a symmetric nine-point stencil on the score map. Once a sample has become (K, b) its
+- U is linear, so ‖v·(y - U s)‖² = sᵀQ s - 2 qᵀs + const with Q = UᵀV²U, q = UᵀV²y. Bilinear interpolation touches
+  two neighbours per axis, so Q is a symmetric nine-point stencil on the score map. Once a sample has become (Q, q) its
   label-resolution maps are no longer needed.
-- w2 * (w1 * x) is one 3x3xC filter F = w2 w1, so scores and Jacobian products need F alone, never c channels.
+- w2 * (w1 * x) is one 3x3xC filter w2 w1, so scores and Jacobian products need it alone, never c channels.
 
 Shapes: N objects, K samples, C features, h x w scores, H x W labels, P = h·w positions, nine filter taps.
 """
@@ -57,20 +57,20 @@ def upsampling_matrix(size: int, positions: int, like: Tensor) -> Tensor:
 
 
 class NormalForm(NamedTuple):
-    """The loss of a sample as a quadratic of its score map: sᵀK s - 2 bᵀs + constant."""
+    """The loss of a sample as a quadratic of its score map: sᵀQ s - 2 qᵀs + constant."""
 
     stencil: Tensor
-    """(..., 4, h, w): coefficients of K for a position with itself, right, below, and either diagonal below."""
+    """(..., 4, h, w): coefficients of Q for a position with itself, right, below, and either diagonal below."""
     rhs: Tensor
-    """(..., h, w): b."""
+    """(..., h, w): q."""
     constant: Tensor
     """(...)."""
 
 
 def normal_form(labels: Tensor, weights: Tensor, size: tuple[int, int]) -> NormalForm:
-    """K, b and the constant of ‖weights · (labels - U s)‖² for score maps of `size` (h, w).
+    """Q, q and the constant of ‖weights · (labels - U s)‖² for score maps of `size` (h, w).
 
-    With U = U_h ⊗ U_w, entry K[(i, j), (i', j')] sums v² U_h[:, i] U_h[:, i'] U_w[:, j] U_w[:, j'], which for
+    With U = U_h ⊗ U_w, entry Q[(i, j), (i', j')] sums v² U_h[:, i] U_h[:, i'] U_w[:, j] U_w[:, j'], which for
     neighbours is two small matrix products. Both diagonals of a cell share one value.
 
     Args:
@@ -101,7 +101,7 @@ def weighted_normal_form(
 
 
 def apply_stencil(stencil: Tensor, scores: Tensor) -> Tensor:
-    """K s for stencil (..., 4, h, w) and scores (..., h, w)."""
+    """Q s for stencil (..., 4, h, w) and scores (..., h, w)."""
     centre, right, below, diagonal = stencil.unbind(dim=-3)
     out = centre * scores
     out[..., :, :-1] += right[..., :, :-1] * scores[..., :, 1:]

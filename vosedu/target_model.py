@@ -81,7 +81,7 @@ class FirstFrameProblem:
         return self.samples.loss(w2 @ w1 @ self.matrix) + decay
 
     def linearise(self, w: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        """Jᵀr and p -> JᵀJp at w (eq. 3): the filter F = w2 w1 moves by w2 δw1 + δw2 w1."""
+        """Jᵀr and p -> JᵀJp at w (eq. 3): the filter w2 w1 moves by w2 δw1 + δw2 w1."""
         w1, w2 = self.split(w)
 
         def back(taps: Tensor, at: tuple[Tensor, Tensor]) -> Tensor:

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -57,6 +58,60 @@ def test_the_glossary_explains_the_words_of_the_notebooks():
     for word in ("Score map", "unit RMS", "BEST", "WHOLE", "Balance meter", "boundary F", "Jaccard", "Jacobian", "Drift",
                  "Cell", "Logit", "Window", "Memory", "TSE", "Residual"):
         assert sum(word in term for term in terms) == 1, word
+
+
+GREEK = re.compile(r"\\(?:alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|pi|rho|sigma|tau|upsilon|"
+                   r"phi|chi|psi|omega|Gamma|Delta|Theta|Lambda|Xi|Pi|Sigma|Upsilon|Phi|Psi|Omega|ell)")
+
+
+def letters(text, whole=()):
+    """The letters of a text's formulas, as they are printed: bold, calligraphic, with a hat. `whole`: those that are one letter
+    with their index."""
+    found = set()
+    for formula in re.findall(r"\$\$.+?\$\$|\$(?:(?!\n\n)[^$])+\$", re.sub(r"`[^`\n]*`", "", text.replace("\\\\", "\\")), re.S):
+        formula = re.sub(r"\\(text|mathrm|begin|end)\{[^}]*\}|\\mathsf\{? ?T", " ", formula)
+        for one in whole:
+            formula, before = formula.replace(one, " "), formula
+            found |= {one} if formula != before else set()
+        for hat, font, letter in re.findall(r"(?:(\\hat)[{ ]*)?(?:(\\math(?:bf|cal))[{ ]*)?(\\[A-Za-z]+|[A-Za-z])", formula):
+            if not letter.startswith("\\") or GREEK.fullmatch(letter):
+                found.add(f"{hat}{font}{letter}")
+    return found
+
+
+def listed_letters():
+    """Letter -> the notebooks in which the glossary says that it is used, and the text above that table."""
+    words, table = (ROOT / "docs" / "book" / "glossary.md").read_text(encoding="utf-8").split("## The letters")
+    rows = re.findall(r"^\| \$([^$]+)\$ \| .{3,} \| (?:the paper's.*|ours) \| (all|[\d, ]+) \|$", table, re.M)
+    assert len(rows) == table.count("\n| $") == len(dict(rows)), "a letter has two rows, or a row lacks a column"
+    return {re.sub(r"[{} ]", "", letter): where for letter, where in rows}, words
+
+
+def test_every_letter_has_one_meaning_and_the_glossary_says_which():
+    """A letter that comes to another notebook must be looked up in the glossary first: there is the one meaning that it has."""
+    listed, words = listed_letters()
+    whole = [letter for letter in listed if "_" in letter]
+    used = {}
+    for path in [*(ROOT / "notebooks").glob("[0-9]*.ipynb"), *(ROOT / "notebooks" / "solutions").glob("*.ipynb")]:
+        texts = ["".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+        for letter in letters("\n\n".join(texts), whole):
+            used.setdefault(letter, set()).add(path.stem[:2])
+    for letter, stems in used.items():
+        assert letter in listed, f"{letter} in notebooks {sorted(stems)} is not among the letters of the glossary"
+    for letter, where in listed.items():
+        stems = ", ".join(sorted(used.get(letter, ())))
+        assert stems == where or (where == "all" and stems), f"{letter}: the glossary says {where}, it is in {stems}"
+    pages = (ROOT / "docs" / "book" / "instructor.md", ROOT / "book" / "slides.md", ROOT / "notebooks" / "README.md")
+    for text in (words, *(page.read_text(encoding="utf-8") for page in pages)):
+        assert letters(text, whole) <= set(listed)
+
+
+def test_letters_are_told_apart_as_they_are_printed():
+    text = (r"$\mathbf x_k$, $\mathcal{J\&F}$ and `$q$`; b "
+            r"$$\hat{\mathbf y} = \tfrac12 \hat\kappa\, t_s \text{abc} \mathsf T$$ $\Phi$")
+    assert letters(text, ["t_s"]) == {
+        r"\mathbfx", "k", r"\mathcalJ", "F", r"\hat\mathbfy", r"\hat\kappa", "t_s", r"\Phi"}
+    assert letters('ax.set(xlabel="$\\\\kappa$", title=f"{b}")') == {r"\kappa"}
 
 
 def test_the_instructors_guide_has_all_parts_for_every_notebook():

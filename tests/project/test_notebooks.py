@@ -1,10 +1,12 @@
 """The suite's own rules: exercises come as stubs, solutions are beside them, and every notebook reads without a kernel."""
 
 import ast
+import importlib
 import json
 import pkgutil
 import re
 from collections import Counter
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import pytest
@@ -177,6 +179,20 @@ def solution_functions(path):
 
 
 @every_notebook
+def test_no_hint_is_the_answer(path):
+    """No hint has a run of 20 characters of the solution's code in it, spaces left out."""
+    solutions = solution_functions(path)
+    for stub in sources.exercise_cells(json.loads(path.read_text(encoding="utf-8"))):
+        name, function = sources.check_of(stub)
+        module = sources.module_of(json.loads(path.read_text(encoding="utf-8")))
+        code = re.sub(r"\s", "", solutions[function].split('"""')[-1])
+        for hint in getattr(importlib.import_module(f"vosedu.teaching.{module}"), name).hints:
+            hint = re.sub(r"\s", "", hint)
+            shown = SequenceMatcher(None, hint, code, autojunk=False).find_longest_match()
+            assert shown.size < 20, f"{name}: {hint[shown.a : shown.a + shown.size]}"
+
+
+@every_notebook
 def test_each_quiz_question_has_a_folded_answer(path):
     end = "".join(cells(path, "markdown")[-1]["source"])
     folded = r"\*\*Quiz\.\*\*(.*)\n\n<details><summary>Answers</summary>\n\n(.*?)\n\n</details>"
@@ -236,7 +252,7 @@ def likeness(source, solution):
 def test_no_cell_shows_an_answer():
     """No notebook computes, before or after a stub, what an exercise of any notebook asks for."""
     solutions = {name: text for path in NOTEBOOKS for name, text in solution_functions(path).items()}
-    assert len(solutions) == 25
+    assert len(solutions) == 27
     for path in NOTEBOOKS:
         for place, cell in enumerate(cells(path, "code")):
             for name, solution in solutions.items():

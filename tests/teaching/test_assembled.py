@@ -8,14 +8,14 @@ import pytest
 import torch
 from helpers import DOUBLE, FINDS, ROOM, assert_found, moving_shapes
 
-from vosedu import literal
+from vosedu import Segmenter, literal
 from vosedu.config import WHOLE
 from vosedu.errors import InputError
 from vosedu.evaluation.metrics import jaccard
-from vosedu.files.clip import Clip
+from vosedu.files.clip import Clip, load_clip
 from vosedu.pipeline import track
 from vosedu.teaching import kept, parts, solutions, sources, your_engine
-from vosedu.teaching.assembled import Assembled
+from vosedu.teaching.assembled import Assembled, refined_level
 from vosedu.teaching.parts import OWN, Parts, difference
 from vosedu.teaching.your_engine import PART_EXERCISES, compare, timed
 
@@ -77,6 +77,10 @@ def test_every_part_can_be_the_student_s_and_is_used(engine, clip, usual):
     ("gauss_newton", lambda w, linearise, counts, solve: undefined, "NameError"),  # noqa: F821
     ("insertion", lambda gamma, newest, capacity, eta: (len(gamma), torch.cat([gamma, gamma[:1]]) * 2, 0.1), "wrong: off by"),
     ("channel_attention", lambda deeper, shallower, gate: shallower * float("nan"), "not finite"),
+    ("target_encoder", lambda x, scores, project, mix: (scores, x), "another shape"),
+    ("residual_block", lambda y, project, first, norm, second: y * 2, "wrong: off by"),
+    ("refinement_level", lambda x, scores, deeper, encode, first, attention, second: second(first(encode(x, scores)[0])),
+     "wrong: off by"),
     ("soft_aggregation", lambda p: p, "another shape"),
     ("jaccard", lambda a, b: "no number", "another shape"),
 ])
@@ -85,6 +89,40 @@ def test_a_wrong_part_is_named_and_the_others_are_not(engine, clip, name, bad, w
     run = timed(Assembled(engine, mine), clip, mine.jaccard)
     assert words in mine.table[name].fault and len(run.labels) == 6 and np.isfinite(run.j)
     assert [part.name for part in mine.table.values() if part.fault] == [name]
+
+
+@pytest.mark.parametrize("mine", [(), ("target_encoder", "residual_block", "refinement_level", "channel_attention")])
+def test_a_level_from_parts_is_the_engine_s_on_real_features(mine):
+    """R as it is bundled, on a frame of a scene."""
+    bundled, seen = Segmenter.from_pretrained("compact"), load_clip("tumble", short_side=96, frames=1)
+    network, maps = bundled.refinement, bundled.features(seen.frames)
+    found = Parts({name: solution(name) for name in mine})
+    scores, z, right = torch.from_numpy(seen.masks[:1, ::16, ::16]).float()[None], None, None
+    for layer, x in zip(reversed(network.layers), reversed(maps), strict=False):
+        z = refined_level(found, network, layer, x, scores, z)
+        with torch.no_grad():
+            right = network.level(layer, x, scores, right)
+        assert z.shape == right.shape and difference(z, right) < 1e-5 < right.abs().max(), layer
+    assert all(found.table[name].difference < 1e-5 for name in mine)
+    assert [found.table[name].calls for name in ("target_encoder", "residual_block", "refinement_level")] == [4, 8, 4]
+
+
+def test_what_the_engine_s_own_function_asks_of_parts_is_not_counted():
+    """It runs beside a student's level, to compare, and in its place when it fails; here with parts that fail, too."""
+    def encode(x, scores):
+        return mine.target_encoder(x, scores, [], [])
+
+    mine = Parts({"refinement_level": lambda x, scores, deeper, encode, *blocks: encode(x, scores)[0] + 1,
+                  "target_encoder": lambda x, scores, project, mix: (x, x)})
+    x = torch.ones(1, 64, 2, 2)
+    mine.table["target_encoder"].own = lambda x, scores, project, mix: (x, x)
+    assert torch.equal(mine.refinement_level(x, x, x, encode, lambda y: y, lambda d, y: y, lambda y: y), x + 1)
+    assert mine.table["target_encoder"].calls == 1 and mine.table["refinement_level"].fault == "wrong: off by 100.0 %"
+    never = Parts({"refinement_level": lambda *given: 1 / 0, "target_encoder": lambda *given: None})
+    never.table["target_encoder"].own = lambda x, scores, project, mix: (x, x)
+    blocks = (lambda *given: never.target_encoder(*given, [], [])), (lambda y: y), (lambda d, y: y), (lambda y: y)
+    found = never.refinement_level(x, x, x, *blocks)
+    assert torch.equal(found, x) and never.table["target_encoder"].calls == 0
 
 
 def test_seconds_are_those_of_the_part_itself():
@@ -133,7 +171,9 @@ def test_a_half_finished_folder(engine, clip, tmp_path):
     assert {n: v for n, v in verdicts.items() if n not in ("soft_aggregation", "insertion", "conjugate_gradient",
                                                            "pixel_weights")} == {
         "normal_product": "not yours yet: exercise 10.1", "gauss_newton": "not yours yet: exercise 10.2",
-        "channel_attention": "not yours yet: exercise 05.1", "jaccard": "not yours yet: exercise 08.1"}
+        "channel_attention": "not yours yet: exercise 05.1", "target_encoder": "not yours yet: exercise 05.3",
+        "residual_block": "not yours yet: exercise 05.4", "refinement_level": "not yours yet: exercise 05.5",
+        "jaccard": "not yours yet: exercise 08.1"}
     same(found.same.labels, found.engine.labels)
     same(found.literal.labels, found.engine.labels)
     assert found.same.j == pytest.approx(found.engine.j, abs=0.01) and found.engine.j > 0.5

@@ -138,15 +138,15 @@ TABLE = {
         [affine],
         [(lambda c, a, s: affine(c, a, s, origin=True), "corner"), (shifted, "not taken away"),
          (lambda c, a, s: affine(c, -a, s), "other way"), (lambda c, a, s: affine(c, a, 1.0), "scale is missing"),
-         (lambda c, a, s: affine(c[::-1], a, s), "where it is"), (lambda c, a, s: affine(c, math.degrees(a), s), "rotation"),
+         (lambda c, a, s: affine(c[::-1], a, s), "in place"), (lambda c, a, s: affine(c, math.degrees(a), s), "rotation"),
          (lambda c, a, s: affine(c, a, s)[:, :2], "shape"), (lambda c, a, s: affine(c, a, s).T, "shape")],
     ),
     "visible_share": Answers(
         [share, by_cross_product],
         [(lambda m, l, w: share(m, l, w, 0), "before the warp"), (lambda m, l, w: share(m, l, w, 0.5), "root"),
-         (lambda m, l, w: share(m, l, w, -1), "multiplies"), (lambda m, l, w: 7, "A ="),
+         (lambda m, l, w: share(m, l, w, -1), "multiplies"), (lambda m, l, w: 7, "linear part"),
          (lambda m, l, w: l.sum() / m.sum() / np.linalg.det(w[:, :2]), "mirrored"),
-         (lambda m, l, w: (l * m).sum() / m.sum(), "A ="), (lambda m, l, w: float("nan"), "NaN"),
+         (lambda m, l, w: (l * m).sum() / m.sum(), "linear part"), (lambda m, l, w: float("nan"), "NaN"),
          (lambda m, l, w: [share(m, l, w)], "a number")],
     ),
 }

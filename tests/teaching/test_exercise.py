@@ -30,6 +30,22 @@ def test_an_answer_gets_copies(capsys):
     assert checked(test, answer, capsys) == (True, "task: right.\n")
 
 
+def test_tensors_inside_lists_and_tuples_are_copied_too(capsys):
+    pairs = [(torch.ones(2), None), (np.ones(2), "name")]
+
+    def test(answer):
+        answer(pairs)
+        if pairs[0][0].sum() != 2 or pairs[1][0].sum() != 2:
+            raise Wrong("they are changed")
+
+    def answer(given):
+        assert given[0][1] is None and given[1][1] == "name" and isinstance(given, list) and isinstance(given[0], tuple)
+        given[0][0].zero_()
+        given[1][0][:] = 0
+
+    assert checked(test, answer, capsys) == (True, "task: right.\n")
+
+
 def test_each_way_to_fail_is_one_line(capsys):
     def raising(error):
         def answer():

@@ -166,7 +166,7 @@ TABLE = {
          (lambda u, v: (stencil(u, v)[0],) * 2, "no neighbour"), (lambda u, v: (stencil(u, v)[0].numpy(),) * 2, "no neighbour"),
          (lambda u, v: u, "two vectors"), (lambda u, v: (u, v), "two vectors"),
          (lambda u, v: stencil(u, v)[::-1], "one entry too many"),
-         (lambda u, v: stencil(u.flip(0), v), "K[i, i]")],
+         (lambda u, v: stencil(u.flip(0), v), "two columns of U")],
     ),
 }
 

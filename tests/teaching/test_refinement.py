@@ -175,26 +175,98 @@ def unshared(convolve, weight, h, s, order=1):
     return convolve(torch.cat(parts, 1), weight)
 
 
-def level(x, scores, deeper, project, mix, first, attention, second, last=True, to_input=False, relu=True, both=True,
-          mode="bilinear"):
-    """In another order than the solution: step by step, with numbered maps."""
+def encoder(x, scores, project, mix, between=True, after=False, bias=True, last=True, mode="bilinear", inner=True, end=True):
+    """With modules, in another order than the solution."""
+    def module(kernel, shift):
+        made = torch.nn.utils.skip_init(torch.nn.Conv2d, *kernel.shape[1::-1], kernel.shape[-1], padding="same")
+        made.weight.data, made.bias.data = kernel, shift * bias
+        return made.requires_grad_(False)
+
+    a, b = (module(*pair) for pair in project)
     s = F.interpolate(scores, tuple(x.shape[-2:]), mode=mode)
-    a = project(x)
-    a = mix(torch.cat((a, s) if last else (s, a), 1))
-    for number, (convolution, branch) in enumerate((first, second)):
-        if number and not both:
-            break
-        b = convolution(a)
-        a = (a if to_input else b) + branch(b)
-        a = a.clamp_min(0) if relu else a
-        a = a if number else attention(deeper, a)
-    return a
+    h = b(a(x).clamp_min(0) if between else a(x))
+    h = h.clamp_min(0) if after else h
+    y = torch.cat((h, s) if last else (s, h), 1)
+    for number, pair in enumerate(mix, start=1):
+        y = module(*pair)(y)
+        y = y.clamp_min(0) if (end if number == len(mix) else inner) else y
+    return y, h
 
 
-def level_in_place(x, scores, deeper, *parts):
-    found = level(x, scores, deeper, *parts)
-    x.zero_(), scores.zero_(), deeper.zero_()
+def encoder_by_hand(x, scores, project, mix):
+    """In NumPy, convolutions as sums over shifts; the score enlarged twofold by hand, as in `attention_by_hand`."""
+    def convolved(y, pair):
+        kernel, shift = (part.numpy() for part in pair)
+        r = kernel.shape[-1] // 2
+        padded = np.pad(y, ((0, 0), (r, r), (r, r)))
+        return shift[:, None, None] + sum(
+            np.einsum("oc,chw->ohw", kernel[:, :, i, j], padded[:, i : i + y.shape[1], j : j + y.shape[2]])
+            for i in range(2 * r + 1) for j in range(2 * r + 1))
+
+    projected = convolved(np.maximum(convolved(x[0].numpy(), project[0]), 0), project[1])
+    zero = lambda averages: torch.zeros_like(averages[:, :1])  # noqa: E731
+    up = attention_by_hand(scores, torch.zeros(1, 1, *x.shape[2:]), zero)[0]
+    y = np.concatenate([projected, up])
+    for pair in mix:
+        y = np.maximum(convolved(y, pair), 0)
+    return y[None], projected[None]
+
+
+def encoder_in_place(x, scores, project, mix):
+    found = encoder(x, scores, project, mix)
+    for part in (x, scores, *(part for pair in (*project, *mix) for part in pair)):
+        part.zero_()
     return found
+
+
+def block(y, project, first, norm, second, inner=True, end=True, normal=True, late=False, onto="base"):
+    base = torch.nn.functional.conv2d(y, project[0]) + project[1][None, :, None, None]
+    b = F.conv2d(base, first[0], first[1], 1, 1)
+    b = norm(b) if normal and not late else b
+    b = b.clamp_min(0) if inner else b
+    b = norm(b) if late else b
+    b = F.conv2d(b, second[0], second[1], 1, 1)
+    b = {"base": base + b, "input": y + b, "nothing": b}[onto]
+    return b * (b > 0) if end else b
+
+
+def block_in_place(y, project, first, norm, second):
+    found = block(y, project, first, norm, second)
+    for part in (y, *project, *first, second[0]):
+        part.zero_()
+    return found
+
+
+def level(x, scores, deeper, encode, first, attention, second, order="afbs", alone="mean"):
+    """z of a level: attention block a, residual blocks f and s, b is the encoding; from inside out."""
+    encoded, projected = encode(x, scores)
+    stand_in = {"mean": projected.flatten(2).mean(2)[..., None, None], "zeros": torch.zeros(1, 8, 1, 1), "whole": projected}
+    deep = stand_in[alone] if deeper is None else deeper
+    steps = {"f": first, "s": second, "a": lambda y: attention(deep, y)}
+    for name in order:
+        encoded = steps[name](encoded)
+    return encoded
+
+
+def ordered(order="fas", alone="mean"):
+    return lambda *given: level(*given, order=order, alone=alone)
+
+
+def level_twice(x, scores, deeper, encode, first, attention, second):
+    """Right, and asks the encoder twice."""
+    deeper = encode(x, scores)[1].mean((2, 3), True) if deeper is None else deeper
+    return second(attention(deeper, first(encode(x, scores)[0])))
+
+
+def level_in_place(x, scores, deeper, *blocks):
+    found = ordered()(x, scores, deeper, *blocks)
+    x.zero_(), scores.zero_()
+    return found
+
+
+def slip(answer, **options):
+    """An answer that goes wrong in one way."""
+    return lambda *given: answer(*given, **options)
 
 
 TABLE = {
@@ -214,13 +286,34 @@ TABLE = {
          (lambda c, w, h, s: unshared(lambda x, k: F.conv2d(x, k, padding=1), w, h, s), "not all of it came from"),
          (lambda c, w, h, s: shared(c, w, h, s.flip(0)), "split alike"), (lambda c, w, h, s: shared(c, -w, h, s), "split")],
     ),
+    "target_encoder": Answers(
+        [encoder, encoder_by_hand, encoder_in_place],
+        [(slip(encoder, between=False), "between the two 1x1"),
+         (slip(encoder, after=True), "No ReLU follows"), (slip(encoder, bias=False), "biases"),
+         (slip(encoder, last=False), "last channel"), (slip(encoder, mode="nearest"), "bilinearly"),
+         (slip(encoder, inner=False), "between the 3x3"), (slip(encoder, end=False), "the last 3x3"),
+         (lambda *given: encoder(*given)[0], "Return two maps"), (lambda *given: encoder(*given)[::-1], "encoding comes first"),
+         (lambda x, s, project, mix: encoder(x, s, project, mix[:2]), "of shape (1, 8, 6, 8), and got one of shape (1, 9"),
+         (lambda *given: [part[0] for part in encoder(*given)], "shape"),
+         (lambda *given: tuple(part * float("nan") for part in encoder(*given)), "NaN"),
+         (lambda *given: (encoder(*given)[0] * 0 + 0.5, encoder(*given)[1]), "Join the projected"),
+         (lambda *given: (encoder(*given)[0], encoder(*given)[1] + 0.5), "two 1x1 convolutions")],
+    ),
+    "residual_block": Answers(
+        [block, block_in_place, lambda *given: block(*given).double().numpy()],
+        [(slip(block, onto="input"), "own input"), (slip(block, onto="nothing"), "not added"),
+         (slip(block, end=False), "ends in a ReLU"), (slip(block, inner=False), "between the two"),
+         (slip(block, normal=False), "normalisation is missing"),
+         (slip(block, late=True), "before the ReLU"), (lambda y, *rest: y, "A 1x1 convolution; to"),
+         (lambda *given: block(*given)[..., 1:], "shape"), (lambda *given: block(*given) * float("nan"), "NaN")],
+    ),
     "refinement_level": Answers(
-        [level, level_in_place, lambda *given: level(*given).double().numpy()],
-        [(lambda *given: level(*given, last=False), "last channel"), (lambda *given: level(*given, to_input=True), "own input"),
-         (lambda *given: level(*given, relu=False), "ends in a ReLU"), (lambda *given: level(*given, both=False), "missing"),
-         (lambda *given: level(*given, mode="nearest"), "bilinearly"), (lambda x, s, deeper, *parts: deeper, "shape"),
-         (lambda *given: level(*given) * float("nan"), "NaN"), (lambda x, *rest: torch.zeros(1, 8, 6, 8), "T joins"),
-         (lambda *given: level(*given)[0], "shape")],
+        [ordered(), level_in_place, lambda *given: ordered()(*given).double().numpy()],
+        [(ordered("as"), "first residual block is missing"), (ordered("fa"), "second residual block is missing"),
+         (ordered("saf"), "exchanged"), (ordered("fs"), "attention block is missing"), (ordered(alone="zeros"), "not zeros"),
+         (ordered(alone="whole"), "averaged over all"), (level_twice, "asked 2 times"),
+         (ordered("fass"), "Encode; then"), (lambda x, s, deeper, *blocks: torch.zeros(1, 8, 6, 8), "Encode; then"),
+         (lambda *given: ordered()(*given)[0], "shape"), (lambda *given: ordered()(*given) * float("nan"), "NaN")],
     ),
 }
 

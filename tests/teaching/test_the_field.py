@@ -134,7 +134,7 @@ TABLE = {
          (lambda b, i, x, k: mean_of_best(length(b).T @ x, i, k), "of now are not"),
          (lambda b, i, x, k: mean_of_best(b.T @ length(x), i, k), "remembered features are not"),
          (lambda b, i, x, k: -solutions.matching(b, i, x, k), "exchanged"),
-         (lambda b, i, x, k: (length(b).T @ length(x))[i].mean(0) - (length(b).T @ length(x))[~i].mean(0), "only the best k"),
+         (lambda b, i, x, k: (length(b).T @ length(x))[i].mean(0) - (length(b).T @ length(x))[~i].mean(0), "only the best"),
          (lambda b, i, x, k: mean_of_best(length(b).T @ length(x), i, k, both=False), "background's part"),
          (lambda b, i, x, k: solutions.matching(b, i, x, k) / 2, "object less background"),
          (lambda b, i, x, k: b.T @ x, "shape (7,)")],

@@ -2,12 +2,12 @@
 
 All have eq. (2)'s samples, pixel weights v, sample weights γ and memory; they differ in loss, solver and filter:
 
-- `CrossEntropy`: D's two layers, but the cross-entropy and Adam; `Descent`: the same by SGD with momentum. With K = Uᵀ V² U
-  and b = Uᵀ V² y of the normal form (`loss.NormalForm`), W = K 1 is the weight of a cell and b / W its label; with the logit
-  l = 10 s - 5 the loss of a sample is Σ_p W_p log(1 + exp l_p) - b_p l_p, by Jensen's inequality not less than the
+- `CrossEntropy`: D's two layers, but the cross-entropy and Adam; `Descent`: the same by SGD with momentum. With Q = Uᵀ V² U
+  and q = Uᵀ V² y of the normal form (`loss.NormalForm`), W = Q 1 is the weight of a cell and q / W its label; with the logit
+  l = 10 s - 5 the loss of a sample is Σ_p W_p log(1 + exp l_p) - q_p l_p, by Jensen's inequality not less than the
   cross-entropy at the labels' resolution.
 - `Ridge`: w1 are principal components of the first frame, and the 3x3 filter over them is the exact minimum of eq. (2):
-  (Σ_k γ_k X_kᵀ K_k X_k + λ I) w2 = Σ_k γ_k X_kᵀ b_k, the columns of X_k the neighbourhoods' channels.
+  (Σ_k γ_k X_kᵀ Q_k X_k + λ I) w2 = Σ_k γ_k X_kᵀ q_k, the columns of X_k the neighbourhoods' channels.
 - `Logistic`: one weight a principal component and an offset, by Newton's method on the same cross-entropy: with p = σ(l),
   (Xᵀ diag(W p (1 - p)) X + λ I) δ = Xᵀ (b - W p) - λ w (Nelder and Wedderburn, J. R. Stat. Soc. A 1972).
 """
@@ -36,13 +36,13 @@ NEWTON, NEWTON_UPDATE = 6, 2
 
 
 def cross_entropy(scores: Tensor, normal: NormalForm, gamma: Tensor) -> Tensor:
-    """Σ_k γ_k Σ_p W_p log(1 + exp l) - b_p l of scores (N, K, h, w), l their logits: (N,)."""
+    """Σ_k γ_k Σ_p W_p log(1 + exp l) - q_p l of scores (N, K, h, w), l their logits: (N,)."""
     logits = READOUT[0] * scores + READOUT[1]
     return ((cell_weights(normal) * F.softplus(logits) - normal.rhs * logits).sum(dim=(2, 3)) * gamma).sum(1)
 
 
 def cell_weights(normal: NormalForm) -> Tensor:
-    """W = K 1, the weight of every cell: (N, K, h, w)."""
+    """W = Q 1, the weight of every cell: (N, K, h, w)."""
     return apply_stencil(normal.stencil, torch.ones_like(normal.rhs))
 
 

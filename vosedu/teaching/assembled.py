@@ -4,12 +4,12 @@ It is Algorithm 1 with one object at a time and nothing hidden between the parts
 up to rounding.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import literal
 from ..aggregation import labels_at
@@ -18,6 +18,7 @@ from ..features import TARGET_DEPTH
 from ..files.images import resized, to_size
 from ..loss import NormalForm, WeightedSamples, apply_filter, normal_form
 from ..memory import initial_gamma
+from ..refinement import Refinement, ResidualBlock
 from ..segmenter import Segmenter
 from ..target_model import FirstFrame, conditioning, initial_weights
 from .parts import Parts
@@ -209,16 +210,50 @@ class AssembledVideo:
             kept[slot : slot + 1] = [new]
 
     def _refined(self, maps: tuple[Tensor, ...], scores: Tensor) -> Tensor:
-        """R (Section 3.2) of one object, its channel attention a part: logits (1, H, W)."""
+        """R (Section 3.2) of one object, its levels and their blocks parts: logits (1, H, W)."""
         network, z = self.engine.segmenter.refinement, None
         for layer, x in zip(reversed(network.layers), reversed(maps), strict=False):
-            encoded, projected = network.TSE[layer](x, scores[:, None])
-            deeper = projected.mean((2, 3), keepdim=True) if z is None else z
-            convolutions = network.CAB[layer].convreluconv
-            shallower = network.RRB1[layer](encoded)
-            passed = self.parts.channel_attention(deeper, shallower, lambda a, f=convolutions: f(a[..., None, None])[..., 0, 0])
-            z = network.RRB2[layer](torch.as_tensor(passed))
+            z = refined_level(self.parts, network, layer, x, scores[:, None], z)
         return network.project(z, self.small)[:, 0]
+
+
+@torch.no_grad()
+def refined_level(parts: Parts, network: Refinement, layer: str, x: Tensor, scores: Tensor, deeper: Tensor | None) -> Tensor:
+    """One level of R (eq. 5) by the parts, with the weights that a network has for it.
+
+    Args:
+        parts: the functions.
+        network: whose weights they are given.
+        layer: which level, a name of `network.layers`.
+        x: (1, C_d, h_d, w_d), its features.
+        scores: (1, 1, h, w), of one object.
+        deeper: z^(d+1), (1, 64, …), or None at the deepest level.
+
+    Returns:
+        z^d, (1, 64, h_d, w_d).
+    """
+    encoder, attention = network.TSE[layer], network.CAB[layer].convreluconv
+
+    def encode(features: Tensor, own: Tensor) -> tuple[Tensor, ...]:
+        found = parts.target_encoder(features, own, _pairs(encoder.reduce), _pairs(encoder.transform))
+        return tuple(torch.as_tensor(part).to(x) for part in found)
+
+    def block(module: ResidualBlock) -> Callable:
+        first, norm, _, second = module.bblock
+        weights = *_pairs([module.conv1x1]), *_pairs([first]), norm, *_pairs([second])
+        return lambda y: torch.as_tensor(parts.residual_block(y, *weights)).to(x)
+
+    def attend(deep: Tensor, shallow: Tensor) -> Tensor:
+        gate = lambda averages: attention(averages[..., None, None])[..., 0, 0]  # noqa: E731
+        return torch.as_tensor(parts.channel_attention(deep, shallow, gate)).to(x)
+
+    z = parts.refinement_level(x, scores, deeper, encode, block(network.RRB1[layer]), attend, block(network.RRB2[layer]))
+    return torch.as_tensor(z).to(x)
+
+
+def _pairs(modules: Iterable[nn.Module]) -> list[tuple[Tensor, Tensor | None]]:
+    """(weight, bias) of every convolution among some modules."""
+    return [(module.weight, module.bias) for module in modules if isinstance(module, nn.Conv2d)]
 
 
 def stacked(features: Tensor, normal: list[NormalForm], gamma: Tensor) -> WeightedSamples:

@@ -89,18 +89,19 @@ def _about(answer: Callable) -> None:
             torch.hstack([linear, back]),
             {
                 "This turns about the origin, the image's corner: the centre moves.": torch.hstack([linear, still]),
-                "The centre is added, but not taken away before: b = c - A c.": torch.hstack([linear, added]),
+                "The centre is added, but not taken away before it is turned and scaled.": torch.hstack([linear, added]),
                 "This turns the other way round.": torch.hstack([linear.T, (c - linear.T @ c)[:, None]]),
                 "The scale is missing.": torch.hstack([linear / scale, (c - linear @ c / scale)[:, None]]),
             },
-            "A is scale times the rotation [[cos, -sin], [sin, cos]]; b must leave the centre where it is.",
+            "The linear part is scale times the rotation [[cos, -sin], [sin, cos]]; the offset must keep the centre in place.",
         )
 
 
 about = Exercise(
     "about", _about,
-    ("Where does A send the centre? b must bring it back.",
-     "A = scale * [[cos, -sin], [sin, cos]] and b = c - A c; np.hstack puts both together."),
+    ("Where does the linear part alone send the centre? The offset must bring it back.",
+     "The linear part is the rotation matrix times the scale. Solve linear @ centre + offset = centre for the offset; "
+     "np.hstack puts both together."),
 )
 
 
@@ -120,10 +121,10 @@ def _visible_share(answer: Callable) -> None:
                 "A mirrored target has no negative area: take the determinant's absolute value.": seen / (det * area),
                 "This compares with the target before the warp: an enlarged one that is half outside would pass.": seen / area,
                 "An area grows with the determinant itself, not with its root.": seen / (abs(det) ** 0.5 * area),
-                "This multiplies by the determinant; the warped target should have |det A| times its area.":
+                "This multiplies by the determinant; the warped target should have |determinant| times its area.":
                     seen * abs(det) / area,
             },
-            f"For A = {linear}, {area:.0f} pixels before and {seen} seen it should be {right:.3f}.",
+            f"For the linear part {linear}, {area:.0f} pixels before and {seen} seen it should be {right:.3f}.",
             tolerance=1e-6,
         )
 
@@ -131,5 +132,6 @@ def _visible_share(answer: Callable) -> None:
 visible_share = Exercise(
     "visible_share", _visible_share,
     ("By which factor does an affine map change an area?",
-     "abs(np.linalg.det(warp[:, :2])) times the mask's pixels are what one would see of it in an endless image."),
+     "By the determinant of its linear part, `warp[:, :2]`, without the sign. So how many of the target's pixels would one see "
+     "in an endless image?"),
 )

@@ -96,7 +96,7 @@ def _jaccard(answer: Callable) -> None:
 jaccard = Exercise(
     "jaccard", _jaccard,
     ("Count the pixels in both masks, and the pixels in at least one.",
-     "On boolean arrays: (a & b).sum() / (a | b).sum(); and think of two empty masks."),
+     "On boolean arrays `&` and `|` are what you need. And what is the quotient of two empty masks?"),
 )
 
 
@@ -136,5 +136,6 @@ def _summary(answer: Callable) -> None:
 summary = Exercise(
     "summary", _summary,
     ("First cut the curve: j[1:-1]. Recall is the mean of a comparison.",
-     "b = np.round(np.linspace(0, n - 1, 5)).astype(int); the first quarter is x[: b[1] + 1], the last x[b[3] :]."),
+     "Five borders make four quarters, and a border belongs to both its quarters: mind the + 1 where a slice ends. Borders "
+     "must be integers."),
 )

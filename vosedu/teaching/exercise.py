@@ -98,7 +98,9 @@ def as_array(value: object) -> np.ndarray | None:
 
 
 def _copy(value: object) -> object:
-    """A copy of a tensor or an array; anything else as it is."""
+    """A copy of a tensor or an array, also inside tuples and lists; anything else as it is."""
     if isinstance(value, torch.Tensor):
         return value.clone()
+    if type(value) in (tuple, list):
+        return type(value)(map(_copy, value))
     return value.copy() if isinstance(value, np.ndarray) else value

@@ -102,7 +102,7 @@ def _similarity(answer: Callable) -> None:
 similarity = Exercise(
     "similarity", _similarity,
     ("Contract the channels of x with f, then divide by the norm of f and by the norm at each position.",
-     'torch.einsum("c,chw->hw", f, x) / (f.norm() * x.norm(dim=0))'),
+     '`torch.einsum` with "c,chw->hw" contracts the channels. One of the two norms is a number, the other a map (h, w).'),
 )
 
 
@@ -149,5 +149,6 @@ def _principal_components(answer: Callable) -> None:
 principal_components = Exercise(
     "principal_components", _principal_components,
     ("Make x a matrix (C, h w), and take each row's mean away.",
-     "Its SVD u, s, vt: the columns of u are the directions, in falling order; u[:, :count].T @ centred, then .view."),
+     "Of its SVD, `torch.linalg.svd`, the first matrix has a direction in each column, in falling order. Coordinates are inner "
+     "products with them."),
 )

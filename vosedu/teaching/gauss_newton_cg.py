@@ -152,7 +152,8 @@ def _conjugate_gradient(answer: Callable) -> None:
 conjugate_gradient = Exercise(
     "conjugate_gradient", _conjugate_gradient,
     ("Keep p, the residual r = b - A p and a direction d. Each iteration: one product A d, a step along d, a new d.",
-     "length = r·r / d·Ad; p += length d; r -= length Ad; beta = new r·r / old r·r; d = r + beta d. Stop where r·r is 0."),
+     "The step's length is r·r over d·Ad. p and r change by so much of d and of Ad. The new d is r plus a multiple of the "
+     "old d: the new r·r over the old one. When r·r is 0, stop."),
 )
 
 
@@ -169,14 +170,14 @@ def _linearised_filter(answer: Callable) -> None:
             "This moves the second layer only.": d2 @ w1,
             "This moves the first layer only.": w2 @ d1,
         },
-        "F = w2 w1 is a product of two matrices: which rule gives the derivative of a product?",
+        "w2 w1 is a product of two matrices: which rule gives the derivative of a product?",
     )
 
 
 linearised_filter = Exercise(
     "linearised_filter", _linearised_filter,
-    ("F = w2 w1. Put w1 + e d1 and w2 + e d2 in, multiply out, keep what is linear in e.",
-     "Product rule: w2 @ d1 + d2 @ w1."),
+    ("Put w1 + e d1 and w2 + e d2 in, multiply out, keep what is linear in e.",
+     "The derivative of a product has two terms; in each one factor has moved and the other stands still."),
 )
 
 
@@ -192,22 +193,23 @@ def _normal_stencil(answer: Callable) -> None:
         found = answer(up, v)
         parts = [as_array(part) for part in found] if isinstance(found, (tuple, list)) else []
         if len(parts) != 2 or any(part is None or part.ndim != 1 for part in parts):
-            raise Wrong("Return two vectors: the diagonal of K, and the one beside it.")
+            raise Wrong("Return two vectors: the diagonal of Q, and the one beside it.")
         if len(parts[1]) == cells:
             raise Wrong("The second vector has one entry too many: a cell at the end has no neighbour on its right.")
         need(
             np.concatenate(parts),
             both(v.square()),
             {
-                "This has v where K has v squared.": both(v),
+                "This has v where Q has v squared.": both(v),
                 "This has no weights.": both(torch.ones_like(v)),
             },
-            "K[i, i] sums v² U[n, i]² over pixels n, and K[i, i + 1] sums v² U[n, i] U[n, i + 1].",
+            "An entry of Q sums v² times the product of two columns of U: of one with itself, then with the next.",
         )
 
 
 normal_stencil = Exercise(
     "normal_stencil", _normal_stencil,
-    ("Write K[i, j] = sum over n of v[n]² U[n, i] U[n, j] for j = i, then for j = i + 1.",
-     "(U * U).T @ v² and (U[:, :-1] * U[:, 1:]).T @ v²."),
+    ("An entry of Q = Uᵀ V² U belongs to two columns of U. Write it as a sum over pixels, for a column with itself.",
+     "For the second vector multiply each column of U, element by element, with the one on its right: slices of `up`, one "
+     "without the last column, one without the first."),
 )

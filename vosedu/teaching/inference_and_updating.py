@@ -136,7 +136,7 @@ def _memory_weights(answer: Callable) -> None:
 memory_weights = Exercise(
     "memory_weights", _memory_weights,
     ("Keep the newest weight in a variable that starts at eta, though the first sample's weight is 1.",
-     "Each time: append newest / (1 - eta), divide all by their sum, and read the newest weight off the result."),
+     "An insertion has three steps: the new weight, all weights normalised, and the newest one read off what results."),
 )
 
 
@@ -170,7 +170,8 @@ def _eviction(answer: Callable) -> None:
 eviction = Exercise(
     "eviction", _eviction,
     ("Simulate: a list of weights, a mark for each of whose it is. No formula is needed, and it is different for small eta.",
-     "While the frame is there: if the list is full, drop the least; append newest / (1 - eta); divide by the sum."),
+     "A loop that ends when the mark of the given frame is gone. In it: is the list full? Then the least goes, with its "
+     "mark. Then an insertion as in 06.1."),
 )
 
 
@@ -197,5 +198,5 @@ def _soft_aggregation(answer: Callable) -> None:
 soft_aggregation = Exercise(
     "soft_aggregation", _soft_aggregation,
     ("Put the background's probability, the product of (1 - p_n), before the others; turn all into odds.",
-     "odds = p / (1 - p); odds / odds.sum(dim=0)."),
+     "At each pixel the results must sum to one, and they keep the ratios of the odds."),
 )

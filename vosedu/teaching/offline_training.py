@@ -97,7 +97,7 @@ def _entropy_gradient(answer: Callable) -> None:
 entropy_gradient = Exercise(
     "entropy_gradient", _entropy_gradient,
     ("dL/dp = (p - y) / (p (1 - p)) for one pixel, and dp/dl = p (1 - p).",
-     "(logits.sigmoid() - labels) / labels.numel()."),
+     "Multiply the two: what cancels? Then mind that the loss is a mean over all pixels."),
 )
 
 
@@ -124,5 +124,5 @@ def _cross_entropy(answer: Callable) -> None:
 cross_entropy = Exercise(
     "cross_entropy", _cross_entropy,
     ("-log sigmoid(l) = log(1 + exp(-l)). Which sign of l makes exp(-l) overflow, and how can it be pulled out?",
-     "max(l, 0) - l y + log1p(exp(-|l|))."),
+     "For a negative l, log(1 + exp(-l)) = -l + log(1 + exp(l)). Both signs together need a maximum with 0, and |l|."),
 )

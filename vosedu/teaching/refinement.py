@@ -1,7 +1,6 @@
 """Notebook 05: what R adds to the scores, and what it relies on.
 
-The widgets `BlobBench` and `DepthBench`, the figure `refinement_diagram`, the exercises `channel_attention` and
-`shared_convolution`.
+The widgets `BlobBench` and `DepthBench`, the figure `refinement_diagram`, the exercises: the blocks of R, and a level of it.
 """
 
 import itertools
@@ -145,7 +144,7 @@ def refinement_diagram() -> None:
     ax = figure.subplots()
     details = {
         "TSE": "TSE: 1x1, ReLU, 1x1 to 64;\njoin $\\mathbf{s}$: 65; three 3x3,\nReLU each, to 64",
-        "RRB1": "RRB: $h$ = 1x1;\nReLU($h$ + 3x3(ReLU(\nBN(3x3($h$)))))",
+        "RRB1": "RRB: base = 1x1;\nReLU(base + 3x3(\nReLU(BN(3x3(base)))))",
         "CAB": "CAB: $\\sigma$(1x1(ReLU(1x1(\naverages)))) times shallow\n+ deeper, upsampled",
         "RRB2": "RRB, as before",
     }
@@ -214,7 +213,8 @@ def _channel_attention(answer: Callable) -> None:
 channel_attention = Exercise(
     "channel_attention", _channel_attention,
     ("Average both maps over positions, join the averages (shallow first), and ask gate.",
-     "sigmoid(gate(averages))[..., None, None] * shallower + F.interpolate(deeper, size of shallower, bilinear)."),
+     "The factors, (1, 64), need two more axes before they can multiply a map, and the deeper map needs the size of the "
+     "shallower one before it can be added."),
 )
 
 
@@ -251,55 +251,165 @@ def _shared_convolution(answer: Callable) -> None:
 shared_convolution = Exercise(
     "shared_convolution", _shared_convolution,
     ("A kernel over joined channels can be cut along its input channels.",
-     "convolve(h, weight[:, :-1]) once, plus convolve(scores, weight[:, -1:]): the sum broadcasts over objects."),
+     "The score's is the last channel of the kernel. One of the two results has one map for all objects, the other one for "
+     "each: their sum broadcasts."),
 )
 
 
-def _level(x: torch.Tensor, s: torch.Tensor, deeper: torch.Tensor, parts: dict[str, Callable], **slips: bool) -> torch.Tensor:
-    """One level of eq. (5) from its parts; `slips` names what goes wrong in it."""
-    def residual(y: torch.Tensor, block: tuple[Callable, Callable]) -> torch.Tensor:
-        h = block[0](y)
-        h = (y if slips.get("input") else h) + block[1](h)
-        return h if slips.get("linear") else F.relu(h)
+Weights = tuple[torch.Tensor, torch.Tensor | None]
+"""Kernel and bias of a convolution."""
 
+
+def _convolutions(g: torch.Generator, *shapes: tuple[int, int, int], bias: bool = True) -> list[Weights]:
+    """Random convolutions of (channels in, channels out, size)."""
+    return [(torch.randn(out, inputs, size, size, generator=g) / (inputs * size**2) ** 0.5,
+             torch.randn(out, generator=g) / 2 if bias else None) for inputs, out, size in shapes]
+
+
+def _encoded(x: torch.Tensor, s: torch.Tensor, project: list[Weights], mix: list[Weights], **slips: bool) -> tuple:
+    """T of eq. (5), the encoding and the projection; `slips` names what goes wrong in it."""
+    def convolved(y: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        return F.conv2d(y, kernel, None if slips.get("unbiased") else bias, padding=kernel.shape[-1] // 2)
+
+    projected = convolved(x, *project[0])
+    projected = convolved(projected if slips.get("linear") else F.relu(projected), *project[1])
+    projected = F.relu(projected) if slips.get("positive") else projected
     up = F.interpolate(s, size=x.shape[2:], mode="nearest" if slips.get("nearest") else "bilinear")
-    joined = [up, parts["project"](x)] if slips.get("first") else [parts["project"](x), up]
-    shallower = residual(parts["mix"](torch.cat(joined, dim=1)), parts["first"])
-    z = parts["attention"](deeper, shallower)
-    return z if slips.get("short") else residual(z, parts["second"])
+    encoded = torch.cat([up, projected] if slips.get("swapped") else [projected, up], dim=1)
+    for n, convolution in enumerate(mix):
+        encoded = convolved(encoded, *convolution)
+        encoded = encoded if slips.get("open" if n == len(mix) - 1 else "plain") else F.relu(encoded)
+    return encoded, projected
+
+
+def _target_encoder(answer: Callable) -> None:
+    g = torch.Generator().manual_seed(9)
+    x, s = torch.randn(1, 10, 6, 8, generator=g), torch.randn(1, 1, 3, 4, generator=g)
+    project, mix = _convolutions(g, (10, 8, 1), (8, 8, 1)), _convolutions(g, (9, 9, 3), (9, 9, 3), (9, 8, 3))
+    found, right = answer(x, s, project, mix), _encoded(x, s, project, mix)
+    if not isinstance(found, (tuple, list)) or len(found) != 2:
+        raise Wrong("Return two maps: the encoding, and the projected features.")
+    slips = {
+        "The ReLU between the two 1x1 convolutions is missing.": "linear",
+        "No ReLU follows the projection.": "positive",
+        "The biases are missing.": "unbiased",
+        "The score is the last channel, not the first.": "swapped",
+        "The score is enlarged bilinearly.": "nearest",
+        "The ReLUs between the 3x3 convolutions are missing.": "plain",
+        "A ReLU follows the last 3x3 convolution, too.": "open",
+    }
+    wrong = {said: _encoded(x, s, project, mix, **{slip: True}) for said, slip in slips.items()}
+    need(found[1], right[1], {said: example[1] for said, example in wrong.items()} | {
+        "The encoding comes first, then the projection.": right[0]},
+         "The projection is two 1x1 convolutions, with a ReLU between them.")
+    need(found[0], right[0], {said: example[0] for said, example in wrong.items()},
+         "Join the projected features and the enlarged score; then three 3x3 convolutions of the same size, a ReLU after each.")
+
+
+target_encoder = Exercise(
+    "target_encoder", _target_encoder,
+    ("The first box of Figure 2, line by line. `F.conv2d(y, *pair)` applies one pair; a 3x3 convolution keeps the size with "
+     "padding=1.",
+     "Three stages: two convolutions with one ReLU between them, a `torch.cat` along the channels, and a loop over `mix`. The "
+     "score needs the size of x before it can join."),
+)
+
+
+def _block(y: torch.Tensor, project: Weights, first: Weights, norm: Callable, second: Weights, **slips: bool) -> torch.Tensor:
+    """A residual block; `slips` names what goes wrong in it."""
+    base = F.conv2d(y, *project)
+    branch = F.conv2d(base, *first, padding=1)
+    branch = branch if slips.get("plain") else norm(branch)
+    branch = branch if slips.get("linear") else F.relu(branch)
+    branch = norm(F.relu(F.conv2d(base, *first, padding=1))) if slips.get("late") else branch
+    found = F.conv2d(branch, *second, padding=1) + (y if slips.get("input") else 0 if slips.get("alone") else base)
+    return found if slips.get("open") else F.relu(found)
+
+
+def _residual_block(answer: Callable) -> None:
+    g = torch.Generator().manual_seed(11)
+    y = torch.randn(1, 8, 6, 7, generator=g)
+    (project, first), (second,) = _convolutions(g, (8, 8, 1), (8, 8, 3)), _convolutions(g, (8, 8, 3), bias=False)
+    mean, scale, shift = torch.randn(3, 8, 1, 1, generator=g)
+
+    def norm(given: torch.Tensor) -> torch.Tensor:
+        return (torch.as_tensor(given) - mean) * scale + shift
+
+    given = (y, project, first, norm, second)
+    slips = {
+        "The block adds to what its 1x1 convolution gives, not to its own input.": "input",
+        "What the 1x1 convolution gives is not added.": "alone",
+        "The block ends in a ReLU.": "open",
+        "The ReLU between the two 3x3 convolutions is missing.": "linear",
+        "The batch normalisation is missing.": "plain",
+        "The batch normalisation comes before the ReLU.": "late",
+    }
+    need(answer(*given), _block(*given), {said: _block(*given, **{slip: True}) for said, slip in slips.items()},
+         "A 1x1 convolution; to its result add: 3x3 convolution, batch normalisation, ReLU, 3x3 convolution. Then a ReLU.")
+
+
+residual_block = Exercise(
+    "residual_block", _residual_block,
+    ("The second box of Figure 2. Its base is what the 1x1 convolution gives: keep it, it is used twice.",
+     "Read the box from inside out: a normalised 3x3 convolution, a ReLU, another 3x3 convolution. Both keep the size."),
+)
+
+
+def _level(
+    x: torch.Tensor, s: torch.Tensor, deeper: torch.Tensor | None, blocks: dict[str, Callable], slip: str = ""
+) -> torch.Tensor:
+    """One level of eq. (5) from its blocks; `slip` names what goes wrong in it."""
+    encoded, projected = blocks["encode"](x, s)
+    if deeper is None:
+        deeper = torch.zeros(1, 8, 1, 1) if slip == "zeros" else projected if slip == "whole" else projected.mean((2, 3), True)
+    shallower = encoded if slip == "early" else blocks["first"](encoded)
+    if slip == "exchanged":
+        return blocks["first"](blocks["attention"](deeper, blocks["second"](encoded)))
+    if slip == "before":
+        return blocks["second"](shallower)
+    z = blocks["attention"](deeper, shallower)
+    return z if slip == "short" else blocks["second"](z)
 
 
 def _refinement_level(answer: Callable) -> None:
     g = torch.Generator().manual_seed(7)
     x, s, deeper = (torch.randn(1, c, h, w, generator=g) for c, h, w in ((10, 6, 8), (1, 3, 4), (8, 3, 4)))
+    kernels = [kernel for kernel, _ in _convolutions(g, (10, 8, 1), (9, 8, 3), (8, 8, 1), (8, 8, 1), bias=False)]
+    asked = []
 
-    def convolution(inputs: int, size: int) -> Callable:
-        kernel = torch.randn(8, inputs, size, size, generator=g) / (inputs * size**2) ** 0.5
-        return lambda y: F.conv2d(y, kernel, padding=size // 2)
+    def encode(features: torch.Tensor, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        asked.append(1)
+        projected = F.conv2d(features, kernels[0])
+        up = F.interpolate(scores, size=features.shape[2:], mode="bilinear")
+        return F.conv2d(torch.cat([projected, up], dim=1), kernels[1], padding=1), projected
 
     def attention(deep: torch.Tensor, shallow: torch.Tensor) -> torch.Tensor:
         factors = (shallow.mean((2, 3), True) - 2 * deep.mean((2, 3), True)).sigmoid()
         return shallow * factors + F.interpolate(deep, size=shallow.shape[2:], mode="bilinear")
 
-    parts = {"project": convolution(10, 1), "mix": convolution(9, 3), "first": (convolution(8, 1), convolution(8, 3)),
-             "attention": attention, "second": (convolution(8, 1), convolution(8, 3))}
+    blocks = {"encode": encode, "first": lambda y: F.relu(F.conv2d(y, kernels[2])), "attention": attention,
+              "second": lambda y: F.relu(F.conv2d(y, kernels[3]))}
     slips = {
-        "The score is the last channel, not the first.": "first",
-        "A residual block adds to what its 1x1 convolution gives, not to its own input.": "input",
-        "A residual block ends in a ReLU.": "linear",
+        "The first residual block is missing.": "early",
         "The second residual block is missing.": "short",
-        "The score is enlarged bilinearly.": "nearest",
+        "The residual blocks are exchanged.": "exchanged",
+        "The attention block is missing.": "before",
+        "At the deepest level the average of the projection stands for the deeper state, not zeros.": "zeros",
+        "At the deepest level the projection is averaged over all positions.": "whole",
     }
-    need(
-        answer(x, s, deeper, *parts.values()), _level(x, s, deeper, parts),
-        {said: _level(x, s, deeper, parts, **{slip: True}) for said, slip in slips.items()},
-        "T joins the projected features and the enlarged score and mixes them; then residual block, attention, residual block.",
-    )
+    for given in (deeper, None):
+        right = _level(x, s, given, blocks)
+        wrong = {said: _level(x, s, given, blocks, slip) for said, slip in slips.items()}
+        asked.clear()
+        need(answer(x, s, given, *blocks.values()), right, wrong,
+             "Encode; then the first residual block, the attention block with the deeper state, the second residual block.")
+        if len(asked) != 1:
+            raise Wrong(f"The result is right, but the encoder was asked {len(asked)} times: one call gives both maps.")
 
 
 refinement_level = Exercise(
     "refinement_level", _refinement_level,
-    ("Read the first row of Figure 2 from left to right: every box is one step, and the dotted line is the score.",
-     "A helper for the residual block pays: it is used twice, once on each side of the attention block. Its h is what the 1x1 "
-     "convolution gives."),
+    ("The first row of Figure 2 from left to right: every box is one call. `encode` gives two maps; which of them goes on?",
+     "Only the deepest level, where `deeper` is None, has a use for the projection: a map of one cell, its average over "
+     "positions (`keepdim=True`)."),
 )

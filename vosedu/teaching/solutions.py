@@ -19,8 +19,8 @@ def similarity(f, x):
 
 
 # Exercise 01.2: principal components
-# The columns of $U$ in the singular value decomposition of the centred map (channels by positions) are the directions, in
-# falling order of variance; inner products with them are the coordinates.
+# The left singular vectors of the centred map (channels by positions) are the directions, in falling order of variance; inner
+# products with them are the coordinates.
 
 
 def principal_components(x, count):
@@ -77,31 +77,31 @@ def my_cg(apply, b, count):
 
 
 # Exercise 03.2: the linearised filter
-# The product rule for $F = \mathbf w_2 \mathbf w_1$. The term $\delta_2 \delta_1$ is of second order: Gauss-Newton linearises
-# the residual, so it is left out, and that is why a step can overshoot (Figure 4 of the notebook).
+# The product rule for $\Phi = \mathbf w_2 \mathbf w_1$. The term $\delta_2 \delta_1$ is of second order: Gauss-Newton
+# linearises the residual, so it is left out, and that is why a step can overshoot (Figure 4 of the notebook).
 
 
 def linearised_filter(w1, w2, d1, d2):
-    """w1, d1 (c, C); w2, d2 (9, c); the change of F, (9, C)."""
+    """w1, d1 (c, C); w2, d2 (9, c); the change of w2 w1, (9, C)."""
     return w2 @ d1 + d2 @ w1
 
 
 # Exercise 03.3: the stencil in one dimension
-# $K_{ij} = \sum_n v_n^2\, U_{ni} U_{nj}$ with $j = i$, then $j = i + 1$: an elementwise product of columns, summed over pixels
-# with weights $v^2$.
+# An entry of $Q = U^\mathsf T V^2 U$ is a product of two columns of $U$, element by element, summed over the pixels with
+# weights $\mathbf v^2$: of each column with itself, then with the next.
 
 
 def normal_stencil(up, v):
-    """up (H, h), v (H); two vectors: K's diagonal (h) and the one beside it (h - 1)."""
+    """up (H, h), v (H); two vectors: Q's diagonal (h) and the one beside it (h - 1)."""
     return (up * up).T @ v**2, (up[:, :-1] * up[:, 1:]).T @ v**2
 
 
 # Exercise 04.1: turning about a centre
-# $A\mathbf c + \mathbf b = \mathbf c$ gives $\mathbf b = \mathbf c - A\mathbf c$.
+# The centre must stay where it is, `linear @ centre + offset = centre`, and that gives the offset.
 
 
 def about(centre, angle, scale):
-    """centre (x, y); the (2, 3) matrix [A | b] with p -> A p + b."""
+    """centre (x, y); the (2, 3) matrix [linear | offset]: a position goes to linear @ position + offset."""
     cos, sin = np.cos(angle), np.sin(angle)
     linear = scale * np.array([[cos, -sin], [sin, cos]])
     offset = np.array(centre) - linear @ np.array(centre)
@@ -109,11 +109,12 @@ def about(centre, angle, scale):
 
 
 # Exercise 04.2: how much is in view
-# An affine map multiplies every area by $|\det A|$, so that many pixels would be seen in an endless image.
+# An affine map multiplies every area by the determinant of its linear part, so that many pixels would be seen in an endless
+# image.
 
 
 def visible_share(mask, label, warp):
-    """mask, label (H, W) of 0 and 1, before and after; warp (2, 3), [A | b]; a number."""
+    """mask, label (H, W) of 0 and 1, before and after; warp (2, 3), [linear | offset]; a number."""
     return label.sum() / (mask.sum() * abs(np.linalg.det(warp[:, :2])))
 
 
@@ -122,7 +123,7 @@ def visible_share(mask, label, warp):
 
 
 def channel_attention(deeper, shallower, gate):
-    """deeper (1, 64, h, w), shallower (1, 64, H, W), gate (1, 128) -> (1, 64); the block's output (1, 64, H, W)."""
+    """deeper (1, 64, h', w'), shallower (1, 64, h, w), gate (1, 128) -> (1, 64); the block's output (1, 64, h, w)."""
     averages = torch.cat([shallower.mean((2, 3)), deeper.mean((2, 3))], dim=1)
     factors = torch.sigmoid(gate(averages))[..., None, None]
     return factors * shallower + F.interpolate(deeper, size=shallower.shape[2:], mode="bilinear")
@@ -134,24 +135,52 @@ def channel_attention(deeper, shallower, gate):
 
 
 def shared_convolution(convolve, weight, features, scores):
-    """weight (O, C + 1, 3, 3), features (1, C, H, W), scores (N, 1, H, W) -> (N, O, H, W)."""
+    """weight (O, C + 1, 3, 3), features (1, C, h, w), scores (N, 1, h, w) -> (N, O, h, w)."""
     return convolve(features, weight[:, :-1]) + convolve(scores, weight[:, -1:])
 
 
-# Exercise 05.3: one level of R
-# The score joins as the last channel, at the size of this level's features. A residual block adds to what its own 1x1
-# convolution gives, not to its input. The attention block stands between the two, for it needs both maps.
+# Exercise 05.3: the target segmentation encoder
+# The score joins as the last channel, at the size of this level's features. No ReLU follows the projection: what stands for
+# $\mathbf z$ at the deepest level may be negative.
 
 
-def refinement_level(x, scores, deeper, project, mix, first, attention, second):
-    """x (1, C, h, w), scores (1, 1, h', w'), deeper (1, 64, h", w"); z of this level, (1, 64, h, w)."""
-    def residual(y, convolution, branch):
-        base = convolution(y)
-        return F.relu(base + branch(base))
-
+def target_encoder(x, scores, project, mix):
+    """x (1, C, h, w), scores (1, 1, h', w'); project, mix: two and three pairs (weight, bias) of convolutions, 1x1 and 3x3;
+    two maps (1, 64, h, w): the encoding, and the projected features."""
+    first, second = project
+    projected = F.conv2d(F.relu(F.conv2d(x, *first)), *second)
     resized = F.interpolate(scores, size=x.shape[2:], mode="bilinear")
-    encoded = mix(torch.cat([project(x), resized], dim=1))
-    return residual(attention(deeper, residual(encoded, *first)), *second)
+    encoded = torch.cat([projected, resized], dim=1)
+    for weight, bias in mix:
+        encoded = F.relu(F.conv2d(encoded, weight, bias, padding=1))
+    return encoded, projected
+
+
+# Exercise 05.4: the residual block
+# What the 3x3 convolutions give is added to what the 1x1 convolution gives, not to the block's input. Without the ReLU between
+# the two they would be one linear map.
+
+
+def residual_block(inputs, project, first, norm, second):
+    """inputs (1, 64, h, w); project, first, second: (weight, bias) of a 1x1 and two 3x3 convolutions, a bias may be None; norm:
+    batch normalisation, a function; a map of the same shape."""
+    base = F.conv2d(inputs, *project)
+    branch = F.relu(norm(F.conv2d(base, *first, padding=1)))
+    return F.relu(base + F.conv2d(branch, *second, padding=1))
+
+
+# Exercise 05.5: one level of R
+# The attention block stands between the residual blocks, for it needs both maps. At the deepest level there is no deeper
+# state, and the average of the projection takes its place.
+
+
+def refinement_level(x, scores, deeper, encode, first, attention, second):
+    """x (1, C, h, w), scores (1, 1, h', w'), deeper: z of the deeper level, (1, 64, h", w"), or None at the deepest; encode,
+    first, attention, second: the blocks, each a function; z of this level, (1, 64, h, w)."""
+    encoded, projected = encode(x, scores)
+    if deeper is None:
+        deeper = projected.mean((2, 3), keepdim=True)
+    return second(attention(deeper, first(encoded)))
 
 
 # Exercise 06.1: the weights of the memory
@@ -202,9 +231,9 @@ def soft_aggregation(p):
 
 
 # Exercise 07.1: the gradient
-# $\partial L / \partial p = (p - y) / (p (1 - p))$ and $\partial p / \partial \ell = p (1 - p)$: the factor cancels, so a
-# pixel that is wrong and sure of it is told so with full force. With the square of a sigmoid the factor stays, and it would
-# hardly hear.
+# The derivative of the loss with respect to $p$ is $(p - y) / (p (1 - p))$, and $\partial p / \partial \ell = p (1 - p)$: the
+# factor cancels, so a pixel that is wrong and sure of it has a gradient of full size. With the square of a sigmoid the factor
+# stays, and the gradient would be nearly 0.
 
 
 def entropy_gradient(logits, labels):
@@ -213,8 +242,8 @@ def entropy_gradient(logits, labels):
 
 
 # Exercise 07.2: a stable cross-entropy
-# $-\log \sigma(\ell) = \log(1 + e^{-\ell})$ and $-\log(1 - \sigma(\ell)) = \ell + \log(1 + e^{-\ell})$, so the loss is
-# $\ell - y\ell + \log(1 + e^{-\ell})$. For $\ell < 0$ pull $e^{-\ell}$ out of the logarithm; $\max(\ell, 0)$ and $|\ell|$
+# $-\log \sigma(\ell) = \log(1 + \exp(-\ell))$ and $-\log(1 - \sigma(\ell)) = \ell + \log(1 + \exp(-\ell))$, so the loss is
+# $\ell - y\ell + \log(1 + \exp(-\ell))$. For $\ell < 0$ pull $\exp(-\ell)$ out of the logarithm; $\max(\ell, 0)$ and $|\ell|$
 # cover both signs.
 
 
@@ -298,14 +327,14 @@ def training_step(network, optimiser, features, scores, masks):
 
 
 # Exercise 11.1: matching
-# With columns of length one a product of matrices holds every cosine. The mean of the best k forgives one wrong neighbour; the
-# background's part is what makes it a comparison.
+# With columns of length one a product of matrices holds every cosine. The mean of the best `count` forgives one wrong
+# neighbour; the background's part is what makes it a comparison.
 
 
-def matching(bank, inside, x, k):
+def matching(bank, inside, x, count):
     """bank (C, M), inside (M) bool: remembered features, those on the object; x (C, P), those of now; scores (P)."""
     cosines = (bank / bank.norm(dim=0)).T @ (x / x.norm(dim=0))
-    on, off = (cosines[part].topk(k, dim=0)[0].mean(dim=0) for part in (inside, ~inside))
+    on, off = (cosines[part].topk(count, dim=0)[0].mean(dim=0) for part in (inside, ~inside))
     return on - off
 
 

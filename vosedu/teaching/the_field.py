@@ -213,19 +213,19 @@ def _match(answer: Callable) -> None:
                 "The features of now are not of length one.": right(unit(bank), x, k),
                 "The remembered features are not of length one.": right(bank, unit(x), k),
                 "Object and background are exchanged.": right(unit(bank), unit(x), k, ~inside),
-                "This is the mean of all similarities; only the best k count.":
+                "This is the mean of all similarities; only the best `count` are asked.":
                     everything[inside].mean(0) - everything[~inside].mean(0),
                 "The background's part is missing: what looks like both is no match.":
                     everything[inside].topk(k, dim=0)[0].mean(0),
             },
-            "Similarities are (M, P): the best k along the bank, their mean, object less background.",
+            "Similarities are (M, P): the best `count` along the bank, their mean, object less background.",
         )
 
 
 match = Exercise(
     "match", _match,
     ("Divide each column by its length; one product then gives all cosines, a row for each remembered feature.",
-     "c = unit(bank).T @ unit(x); c[inside].topk(k, dim=0)[0].mean(dim=0) less the same of c[~inside]."),
+     "`topk` along the bank gives the best of some rows; choose the rows with `inside`, and again with `~inside`."),
 )
 
 
@@ -257,12 +257,13 @@ def _fisher(answer: Callable) -> None:
                 "w has the right direction; divide it by what it makes of the means' difference.": right(ridge, scaled=False),
                 "Add the ridge times the mean variance to every variance.": right(0.0),
             },
-            "w solves (S + ridge · mean variance · 1) w = m1 - m0, scaled so that w·(m1 - m0) = 1; then b = 1 - w·m1.",
+            "w solves (S + ridge · mean variance · I) w = m1 - m0, scaled so that w·(m1 - m0) = 1; then b = 1 - w·m1.",
         )
 
 
 fisher = Exercise(
     "fisher", _fisher,
     ("Weighted means of both kinds; then the covariance of what is left when each kind's own mean is taken away.",
-     "S sums ((x - m) * share) @ (x - m).T over both kinds, over P; w: solve(S + ridge * trace(S) / C * eye, m1 - m0)."),
+     "The shares weigh one of the two factors of each covariance. `torch.linalg.solve` gives the direction of w; its length, "
+     "and then b, follow from the scores that both means must have."),
 )

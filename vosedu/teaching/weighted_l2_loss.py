@@ -112,7 +112,7 @@ def _loss_share(answer: Callable) -> None:
 loss_share = Exercise(
     "loss_share", _loss_share,
     ("If all residuals were 1, what would the loss of eq. (2) be? And the part of it on the target?",
-     "v enters the loss squared: (v² · labels).sum() / v².sum()."),
+     "v stands inside the norm, so it enters the loss squared. Set one sum over pixels against another."),
 )
 
 
@@ -138,5 +138,5 @@ def _pixel_weights(answer: Callable) -> None:
 pixel_weights = Exercise(
     "pixel_weights", _pixel_weights,
     ("labels.mean() is the target's share of the image. kappa is the larger of that and target_share.",
-     "v² = kappa / share on the target and (1 - kappa) / (1 - share) elsewhere; torch.where puts both together."),
+     "Eq. (4), the line with both cases, gives v². `torch.where` puts its two values together; then the root."),
 )

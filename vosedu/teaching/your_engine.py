@@ -210,6 +210,9 @@ PART_EXERCISES = {
     "gauss_newton": gauss_newton,
     "insertion": insertion,
     "channel_attention": refinement.channel_attention,
+    "target_encoder": refinement.target_encoder,
+    "residual_block": refinement.residual_block,
+    "refinement_level": refinement.refinement_level,
     "soft_aggregation": inference_and_updating.soft_aggregation,
     "jaccard": evaluation.jaccard,
 }
@@ -270,7 +273,8 @@ class Comparison(NamedTuple):
 
 
 NUMBERS = {"pixel_weights": "02.2", "normal_product": "10.1", "conjugate_gradient": "03.1", "gauss_newton": "10.2",
-           "insertion": "10.3", "channel_attention": "05.1", "soft_aggregation": "06.3", "jaccard": "08.1"}
+           "insertion": "10.3", "channel_attention": "05.1", "target_encoder": "05.3", "residual_block": "05.4",
+           "refinement_level": "05.5", "soft_aggregation": "06.3", "jaccard": "08.1"}
 """The number of every part's exercise."""
 
 
