@@ -10,7 +10,7 @@ from vosedu.training.baselines import BaseTraining, load_base_net
 from vosedu.training.conv5 import Conv5Training
 from vosedu.training.kinds import KINDS
 from vosedu.training.offline import Pretrained, Training
-from vosedu.training.tuning import FeatureTuning
+from vosedu.training.tuning import FeatureTuning, JointTraining
 from vosedu.weights import load_pretrained, part, read_state
 
 
@@ -29,7 +29,7 @@ def test_where_a_training_begins(tmp_path, pretrained):
     """With --fine-tune from R of the weights, else from a random one; conv5_x and features always from the weights."""
     refinement, body = pretrained.refinement.state_dict(), pretrained.backbone.body.state_dict()
     conv5 = part(body, "layer4.")
-    for kind, prefix in ((Training, ""), (Conv5Training, "refinement."), (BaseTraining, "refinement.")):
+    for kind, prefix in ((Training, ""), *((kind, "refinement.") for kind in (Conv5Training, BaseTraining, JointTraining))):
         tuned = training(tmp_path, kind=kind, start=kind.start(pretrained, True))[0].network.state_dict()
         fresh = training(tmp_path, kind=kind, start=kind.start(pretrained, False))[0].network.state_dict()
         assert equal(part(tuned, prefix) if prefix else tuned, refinement), kind.what
@@ -37,8 +37,9 @@ def test_where_a_training_begins(tmp_path, pretrained):
         assert fresh[name].shape == tuned[name].shape and not torch.equal(fresh[name], tuned[name]), kind.what
         if kind is Conv5Training:
             assert equal(part(tuned, "conv5."), conv5) and equal(part(fresh, "conv5."), conv5)
-    network = training(tmp_path, kind=FeatureTuning, start=FeatureTuning.start(pretrained, False))[0].network
-    assert equal(network.backbone.body.state_dict(), body)
+    for kind in (FeatureTuning, JointTraining):
+        network = training(tmp_path, kind=kind, start=kind.start(pretrained, False))[0].network
+        assert equal(network.backbone.body.state_dict(), body), kind.what
     with pytest.raises(InputError, match="weights that hold a refinement network"):
         Training.start(pretrained._replace(refinement=None), True)
 
@@ -72,11 +73,14 @@ def test_what_a_training_writes(tmp_path, pretrained):
     run, state, notes = found[FeatureTuning]
     assert changed(state) == {"layer2", "layer3"} and trained(state, "refinement.", pretrained.refinement)
     assert trained(state, "backbone.", run.network.backbone.body) and "readout" in notes
+    run, state, notes = found[JointTraining]
+    assert changed(state) == {"layer2", "layer3", "layer4"} and trained(state, "refinement.", run.network.refinement)
+    assert trained(state, "backbone.", run.network.backbone.body) and "readout" in notes
     run, state, notes = found[BaseTraining]
     assert all(name.startswith("base.") for name in state) and "readout" not in notes
     net = load_base_net(tmp_path / "Base net.safetensors", pretrained.backbone.channels)
     assert torch.equal(net.encoder.compare[0].weight.half(), run.network.encoder.compare[0].weight.half())
-    for kind in (Training, Conv5Training, FeatureTuning):
+    for kind in (Training, Conv5Training, FeatureTuning, JointTraining):
         load_pretrained("compact", [tmp_path / f"{kind.what}.safetensors"])
     without = FeatureTuning.parts(found[FeatureTuning][0], pretrained._replace(refinement=None))
     assert without.keys() == {"backbone"}
@@ -101,6 +105,7 @@ def test_flags_and_names_are_of_one_kind_each():
     (Conv5Training, ["with-conv5"], "mobilenet_v2"),
     (FeatureTuning, ["tune-backbone", "fine-tune"], "compact"),
     (FeatureTuning, ["tune-backbone", "base-net"], "compact"),
+    (JointTraining, ["with-features", "with-conv5"], "compact"),
 ])
 def test_what_does_not_go_together(kind, flags, backbone):
     with pytest.raises(InputError, match=f"--{kind.flag}"):
@@ -112,6 +117,7 @@ def test_what_does_not_go_together(kind, flags, backbone):
     (Conv5Training, ["with-conv5", "fine-tune"], "resnet50"),
     (BaseTraining, ["base-net", "fine-tune"], "compact"),
     (FeatureTuning, ["tune-backbone"], "compact"),
+    (JointTraining, ["with-features", "fine-tune"], "compact"),
 ])
 def test_what_goes_together(kind, flags, backbone):
     assert kind.check(flags, backbone) is None

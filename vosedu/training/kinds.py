@@ -4,11 +4,12 @@ one line here."""
 from .baselines import BaseTraining
 from .conv5 import Conv5Training
 from .offline import Training
-from .tuning import FeatureTuning
+from .tuning import FeatureTuning, JointTraining
 
 KINDS: tuple[type[Training], ...] = (
     Training,
     Conv5Training,
     BaseTraining,
     FeatureTuning,
+    JointTraining,
 )
