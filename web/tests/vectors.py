@@ -214,19 +214,19 @@ def learning_vectors():
     found = torch.from_numpy(clip.masks[8] == 1).float()[None]
     memory.insert(projected.flatten(2), weighted_normal_form(found, size, config.target_share), torch.tensor([True]))
     updated = update(model, *memory.samples(), config)
-    exact, early = learned_in_double(features, labels, size, later[TARGET_DEPTH][0], config)
+    exact, early, residuals = learned_in_double(features, labels, size, later[TARGET_DEPTH][0], config)
     two = torch.stack([scores[0], scores[0].flip(1)])
     return dict(config=asdict(config), size=size, frame_size=clip.size, images=images, labels=labels, features=features[0],
                 start=start[0], losses=losses, end_loss=problem.loss(_unknowns(model, problem)).item(), residuals=iterates,
-                frame=clip.frames[8], later=[x[0] for x in later], projection=model.projection[0], taps=model.taps[0],
-                scores=scores[0], exact_scores=exact, early_scores=early, found=found[0].byte(),
+                exact_residuals=residuals, frame=clip.frames[8], later=[x[0] for x in later], projection=model.projection[0],
+                taps=model.taps[0], scores=scores[0], exact_scores=exact, early_scores=early, found=found[0].byte(),
                 updated_scores=updated.scores(projected)[0], two=two, logits=segmenter.logits(later, two, clip.size))
 
 
 def learned_in_double(features, labels, size, later, config):
-    """Scores on a later frame at the end of learning, and after each of the first CG iterations, in double precision: rounding
-    grows on the way to about 1e-2 in float32, in PyTorch as well."""
-    features, later, early = features.double(), later.double(), []
+    """Scores on a later frame at the end of learning, and scores and residuals after each of the first CG iterations, in double
+    precision: rounding grows on the way to about 1e-2 in float32, in PyTorch as well."""
+    features, later, early, residuals = features.double(), later.double(), [], []
     normal = weighted_normal_form(torch.from_numpy(labels)[None].double(), size, config.target_share)
     gamma = initial_gamma(1, config.samples, config.first_weight, features)
     problem, _, condition = first_frame_problem(features, normal, gamma, config, 0)
@@ -235,9 +235,10 @@ def learned_in_double(features, labels, size, later, config):
         if iterate.step == 0:
             w1, w2 = problem.split(iterate.w)
             early.append(TargetModel(w1 @ condition.matrix, torch.zeros(1, config.channels, 1).double(), w2))
+            residuals.append(iterate.residual.item())
 
     model = learn(features, normal, gamma, config, 0, note)
-    return model.scores(model.project(later))[0], torch.stack([m.scores(m.project(later))[0] for m in early])
+    return model.scores(model.project(later))[0], torch.stack([m.scores(m.project(later))[0] for m in early]), residuals
 
 
 def _unknowns(model: TargetModel, problem) -> torch.Tensor:
