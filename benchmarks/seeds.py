@@ -26,7 +26,8 @@ def shifted(shift):
     numbers = (int, tuple, list, numpy.integer)
     numpy.random.default_rng = lambda seed=None: generator(
         [shift, *numpy.atleast_1d(seed)] if isinstance(seed, numbers) else seed)
-    vosedu.target_model.first_frame_problem = lambda *given: problem(*given[:-1], given[-1] + shift)
+    vosedu.target_model.first_frame_problem = lambda x, normal, gamma, config, seed=0: problem(
+        x, normal, gamma, config, seed + shift)
     torch.manual_seed = lambda seed: seed_of(seed + shift)
 
 shifted({shift})
