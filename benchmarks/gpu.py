@@ -15,11 +15,10 @@ import torch
 
 from vosedu.config import PRESETS
 from vosedu.device import machine, pick_device
-from vosedu.features import build_backbone
-from vosedu.refinement import Refinement
+from vosedu.evaluation.frame_speed import SIZES, build
 from vosedu.segmenter import Segmenter
 
-SIZE = (480, 854)
+SIZE = SIZES["480p"]
 WARM = 12
 ROWS = (  # backbone, preset, rows that are worked on, precision
     ("compact", "best", 432, "bfloat16"),
@@ -43,8 +42,7 @@ def engine(backbone: str, preset: str, rows: int, precision: str, device: str) -
     """The bundled weights for `compact`, random ones for others."""
     if backbone == "compact":
         return Segmenter.from_pretrained(config=PRESETS[preset], device=device, precision=precision, short_side=rows)
-    network = build_backbone(backbone)
-    return Segmenter(network, Refinement(network.channels).eval(), None, PRESETS[preset], device, precision, rows)
+    return build(backbone, device, precision).changed(config=PRESETS[preset], short_side=rows)
 
 
 def main() -> None:
@@ -53,7 +51,6 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=48, help="that are timed")
     args = parser.parse_args()
     device = pick_device(args.device)
-    torch.manual_seed(0)
     frames, mask = moving_disk(1 + WARM + args.frames)
     print(machine(device))
     print(f"{'backbone':<11}{'preset':<7}{'rows':>5}  {'precision':<10}{'first, s':>9}{'ms':>8}{'fps':>7}{'MB':>7}  stages, ms")

@@ -218,8 +218,9 @@ class Windows:
 
     def follow(self, labels: np.ndarray, ids: Sequence[int], least: int) -> None:
         """Turn every window to where its object is in the answer (H, W)."""
-        for gaze, i in zip(self.gazes, ids, strict=True):
-            gaze.follow(labels == i, least)
+        if self.share:
+            for gaze, i in zip(self.gazes, ids, strict=True):
+                gaze.follow(labels == i, least)
 
     def state(self) -> Tensor:
         """(N, 6), zoom, area, centre and box: all that later frames depend on."""

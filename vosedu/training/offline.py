@@ -69,6 +69,12 @@ def mask_loss(logits: Tensor, masks: Tensor, overlap: float = 0.0) -> Tensor:
     return loss
 
 
+def score_jaccard(scores: Tensor, mask: np.ndarray) -> float:
+    """J of D alone: of scores (1, h, w), enlarged and cut at one half, against a mask (H, W)."""
+    coarse = F.interpolate(scores[:, None], mask.shape, mode="bilinear")[0, 0]
+    return jaccard((coarse > 0.5).cpu().numpy(), mask)
+
+
 class TargetModels:
     """D of each sequence's reference frame: learned when first asked for, then kept in files (Section 3.3).
 
@@ -207,9 +213,13 @@ class Training:
         """F on uint8 frames (B, T, H, W, 3): five maps with B·T in front."""
         return list(self.segmenter.maps(frames.to(self.segmenter.device).flatten(0, 1)))
 
+    def precision(self) -> torch.autocast:
+        """A context in which a network that is trained works in bfloat16 if the segmenter does."""
+        return torch.autocast(self.segmenter.device.type, torch.bfloat16, enabled=self.segmenter.precision == "bfloat16")
+
     def output(self, network: nn.Module, *inputs: object) -> Tensor:
-        """The output of a network that is trained, float32; on the way there it works in bfloat16 if the segmenter does."""
-        with torch.autocast(self.segmenter.device.type, torch.bfloat16, enabled=self.segmenter.precision == "bfloat16"):
+        """The output of a network that is trained, float32; see `precision`."""
+        with self.precision():
             return network(*inputs).float()
 
     def losses(self, batch: tuple) -> Tensor:
@@ -264,8 +274,7 @@ class Training:
                 loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(shot.mask[None]).to(logits)).item()
                 alone = math.nan
                 if scores is not None:
-                    coarse = F.interpolate(scores[:, None], shot.mask.shape, mode="bilinear")[0, 0]
-                    alone = jaccard((coarse > 0.5).cpu().numpy(), shot.mask)
+                    alone = score_jaccard(scores, shot.mask)
                 found.append((loss, jaccard((logits[0] > 0).cpu().numpy(), shot.mask), alone))
         return tuple(np.mean(found, axis=0).tolist())
 

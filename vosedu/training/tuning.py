@@ -22,7 +22,7 @@ from ..features import TARGET_DEPTH, Backbone, build_backbone
 from ..loss import pixel_weights
 from ..refinement import Refinement
 from ..segmenter import READOUT, Segmenter
-from .offline import Pretrained, Training, mask_loss
+from .offline import Pretrained, Training, mask_loss, score_jaccard
 from .shots import VOID, Clips
 
 FROZEN = ("body.conv1", "body.bn1", "body.layer1")
@@ -186,10 +186,9 @@ class FeatureTuning(Training):
                 scores = video.targets.model.scores(video.targets.model.project(features[TARGET_DEPTH][0]))
                 logits = engine.logits(features, scores, shot.mask.shape)
                 truth = torch.from_numpy(shot.mask[None]).to(logits)
-                alone = F.interpolate(scores[:, None], shot.mask.shape, mode="bilinear")[0, 0] > 0.5
                 found.append((F.binary_cross_entropy_with_logits(logits, truth).item(),
                               jaccard((logits[0] > 0).cpu().numpy(), shot.mask),
-                              jaccard(alone.cpu().numpy(), shot.mask) if refinement else float("nan")))
+                              score_jaccard(scores, shot.mask) if refinement else float("nan")))
         return tuple(np.mean(found, axis=0).tolist())
 
 
@@ -260,8 +259,7 @@ class JointTraining(FeatureTuning):
     def losses(self, batch: tuple) -> Tensor:
         """`mask_loss` of R's logits plus `SCORES` times `score_loss` of the filters, of a batch from `Samples`."""
         images, labels = self.with_references(batch)
-        device = self.segmenter.device.type
-        with torch.autocast(device, torch.bfloat16, enabled=self.segmenter.precision == "bfloat16"):
+        with self.precision():
             scores, logits = self.shared(images, labels)
         asked = labels[:, REFERENCES:]
         alone = torch.stack([score_loss(s, m) for s, m in zip(scores, asked, strict=True)]).mean()
