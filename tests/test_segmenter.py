@@ -17,7 +17,6 @@ from vosedu.files import datasets
 from vosedu.files.frames import FrameSource
 from vosedu.files.images import read_image, to_size
 from vosedu.loss import WeightedSamples, normal_form, pixel_weights
-from vosedu.segmenter import batches
 from vosedu.solver import gauss_newton
 from vosedu.target_model import FirstFrameProblem, conditioning, initial_weights
 
@@ -211,16 +210,6 @@ def test_the_first_frames_samples_are_those_of_the_augmentation(quick_segmenter)
     assert found.size == (8, 11) and found.features.shape == (1, 3, 256, 88)
     for k in range(3):
         assert torch.allclose(found.features[0, k].view(256, 8, 11), segmenter.features(images[k][None])[3][0], atol=1e-3)
-
-
-@pytest.mark.parametrize(("count", "size", "chunks"), [
-    (10, (480, 854), [4, 4, 2]), (4, (480, 854), [4]), (5, (481, 854), [3, 2]), (40, (240, 427), [16, 16, 8]),
-    (2, (2160, 3840), [1, 1]),
-])
-def test_batches_hold_as_many_pixels_as_four_480p_frames(count, size, chunks):
-    images = np.broadcast_to(np.arange(count)[:, None, None, None], (count, *size, 3))
-    found = list(batches(images))
-    assert [len(b) for b in found] == chunks and np.concatenate([b[:, 0, 0, 0] for b in found]).tolist() == list(range(count))
 
 
 def test_each_object_has_a_seed_of_its_own_that_follows_from_the_videos(quick_segmenter, monkeypatch):

@@ -26,6 +26,8 @@ class Disks:
     def key(self, index):
         return str(index)
 
+    scene = key
+
     def reference(self, index):
         return self.draw(index, np.random.default_rng(100 + index))
 

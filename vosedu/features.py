@@ -94,8 +94,12 @@ class Backbone(nn.Module):
         Returns:
             Five tensors (B, C_d, ceil(H / s_d), ceil(W / s_d)), s_d from `STRIDES`.
         """
+        return tuple(self.body(self.normalised(images)).values())
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Images, as `forward` takes them, with the mean and deviation of ImageNet taken out."""
         scale = 255.0 if images.dtype == torch.uint8 else 1.0
-        return tuple(self.body((images - self.mean * scale) / (self.deviation * scale)).values())
+        return (images - self.mean * scale) / (self.deviation * scale)
 
 
 def architecture(name: str) -> Architecture:

@@ -4,7 +4,7 @@ A `Segmenter` is everything that stays the same from video to video; a `Video` i
 """
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from .augmentation import first_frame_samples
 from .beyond.close_up import Part, refined
 from .beyond.corrections import corrected
 from .beyond.cuda_graphs import Replayed
+from .beyond.first_pass import FirstPass
 from .beyond.leaps import without_leaps
 from .beyond.precision import pick_precision
 from .beyond.window import Windows
@@ -74,6 +75,7 @@ class Segmenter:
         self.config, self.short_side, self.targets = config, short_side, targets
         self.backbone, self.refinement = self._placed(backbone), refinement and self._placed(refinement)
         self.readout = readout or READOUT
+        self.first_pass = FirstPass(self.backbone)
         self.replayed: dict[str, Replayed] = {}
         if self.device.type == "cuda":
             self.replayed = {"F": Replayed(self._maps), "R": Replayed(self._refine)}
@@ -178,11 +180,10 @@ class Segmenter:
         watch.begin()
         images, labels = first_frame_samples(frame, mask, count or self.config.samples, seed)
         watch.lap("augmentation")
-        with torch.inference_mode():
-            maps = [self.features(batch)[TARGET_DEPTH] for batch in batches(images)]
-            features = torch.cat(maps).flatten(2)[None].contiguous()
+        with torch.inference_mode(), self._precision():
+            maps = self.first_pass(images, self.device)
         watch.lap("first-frame features")
-        return FirstFrame(images, torch.from_numpy(labels).to(features), features, tuple(maps[0].shape[-2:]))
+        return FirstFrame(images, torch.from_numpy(labels).to(maps), maps.flatten(2)[None].contiguous(), tuple(maps.shape[-2:]))
 
     def features(self, images: np.ndarray) -> tuple[Tensor, ...]:
         """F on uint8 RGB images (B, H, W, 3): five float32 maps."""
@@ -371,10 +372,3 @@ class Video:
         parts = {name: torch.tensor(value) for name, value in numbers.items()} | {"windows": self.windows.state()}
         parts |= {f"targets.{name}": part for name, part in self.targets.state().items()} | {"labels": self.labels}
         return {name: part.to("cpu", copy=True).contiguous() for name, part in parts.items()}
-
-
-def batches(images: np.ndarray) -> Iterator[np.ndarray]:
-    """Chunks that keep F's activations small on a host with little memory: about four 480p frames."""
-    count = max(1, int(4 * 480 * 854 / (images.shape[1] * images.shape[2])))
-    for start in range(0, len(images), count):
-        yield images[start : start + count]

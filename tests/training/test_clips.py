@@ -96,6 +96,7 @@ def test_video_clips_have_one_sequence_per_object(tmp_path):
             write_mask(masks / f"{t:05d}.png", labels)
     clips = VideoClips(datasets.load("folder", tmp_path), SIZE)
     assert [clips.key(i) for i in range(len(clips))] == ["videos-v-1", "videos-v-2"]
+    assert [clips.scene(i) for i in range(len(clips))] == ["v", "v"]
     assert clips.others(0) == [1, 3]
     assert np.array_equal(np.argwhere(clips.reference(0).mask)[0], [10, 10]) and clips.reference(1).mask.sum() == 200
     lefts = {int(np.argwhere(clips.draw(0, np.random.default_rng(s)).mask)[0, 1]) for s in range(12)}

@@ -82,7 +82,7 @@ def test_davis_and_youtube_vos_begin_where_a_mask_is_given(data):
 
 def test_the_recipe_s_flags_are_one_for_train_and_rivals():
     """Every number comes through; without flags `train` has the recipe's own, `rivals` those of fine-tuning."""
-    asked = {"steps": 7, "batch": 3, "rate": 0.5, "height": 96, "overlap": 0.75, "references": 5, "seed": 2}
+    asked = {"steps": 7, "batch": 3, "rate": 0.5, "height": 96, "overlap": 0.75, "references": 5, "seed": 2, "absent": 0.5}
     flags = [word for name, value in asked.items() for word in (f"--{name}", str(value))] + ["--frozen-norms"]
     texts = {}
     for module, usual in ((command, Recipe()), (rivals, Recipe(0, rate=1e-4, overlap=0.25))):
@@ -108,6 +108,7 @@ def test_weights_come_after_a_colon(data):
     (["--video", "{}/v/ImageSets/480p/none.txt"], "none.txt"),
     (["--stills", "{}/s", "--held-out", "{}/nowhere"], "nowhere"),
     (["--stills", "{}/s", "--every", "0"], "--every is 0"),
+    (["--stills", "{}/s", "--absent", "2"], "--absent is 2.0: give 0 to 1"),
     (["--stills", "{}/s", "--base-net", "--with-conv5"], "--with-conv5 is for training R"),
 ])
 def test_what_cannot_be_is_refused_before_anything_is_written(data, capsys, flags, line):

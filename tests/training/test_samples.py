@@ -1,6 +1,7 @@
 """What a training draws: rates, epochs, shares of sources, samples that depend on their number alone."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from tiny_training import Disks
 
 from vosedu.errors import InputError
 from vosedu.training.samples import Recipe, Samples, Source
-from vosedu.training.shots import Shot
+from vosedu.training.shots import Shot, without_target
 
 
 class Numbered:
@@ -19,6 +20,9 @@ class Numbered:
 
     def __len__(self):
         return self.length
+
+    def scene(self, index):
+        return f"scene {index // 2}"
 
     def draw(self, index, rng):
         return Shot(np.full((*self.size, 3), index, np.uint8), np.full(self.size, rng.integers(250), np.uint8))
@@ -77,6 +81,24 @@ def test_at_most_so_many_sequences_of_a_source_are_drawn_evenly_spread(weights):
     drawn = [samples.entry(n) for n in range(60)]
     assert {i for s, i in drawn if s == 0} == {0, 3, 6, 9} and {i for s, i in drawn if s == 1} == {0, 1, 2, 3}
     assert samples.epoch == 8
+
+
+def test_in_some_samples_the_last_frame_is_of_another_scene_and_has_an_empty_mask():
+    """Sequences 0 and 1, 2 and 3, ... are of one scene; frames tell the sequence, and masks are empty only there."""
+    samples = Samples([(clips, 1) for clips in numbered(6)], replace(RECIPE, absent=0.25))
+    drawn = [samples[n] for n in range(200)]
+    without = [(index, int(frames[1].max())) for _, index, frames, masks in drawn if not masks[1].any()]
+    assert 30 < len(without) < 70 and all(index // 2 != other // 2 for index, other in without)
+    assert {other for _, other in without} == set(range(6))
+    assert all((frames[0] == index).all() for _, index, frames, _ in drawn)
+    plain = Samples([(clips, 1) for clips in numbered(6)], RECIPE)
+    same = [np.array_equal(plain[n][3][0], drawn[n][3][0]) for n in range(200)]
+    assert all(same), "what else a sample has does not change"
+
+
+def test_where_all_is_one_scene_the_target_is_always_there():
+    shot = without_target(Numbered(RECIPE.size, 2), 1, np.random.default_rng(3))
+    assert np.array_equal(shot.mask, Numbered(RECIPE.size, 2).draw(1, np.random.default_rng(3)).mask)
 
 
 def test_a_sample_depends_on_its_number_and_the_seed():

@@ -87,6 +87,7 @@ def test_labels_are_where_the_target_is_seen(tmp_path, monkeypatch, masks):
     stranger(monkeypatch, np.s_[:20, 60:])
     clips = StillClips(photographs(tmp_path, masks), SIZE)
     assert [clips.key(i) for i in range(len(clips))] == ["stills-p0-0", "stills-p1-0", "stills-p2-0"]
+    assert [clips.scene(i) for i in range(len(clips))] == ["p0", "p1", "p2"]
     alike = []
     for index in range(3):
         for shot in (clips.reference(index), *(clips.draw(index, np.random.default_rng(s)) for s in range(12))):

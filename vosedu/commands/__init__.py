@@ -15,6 +15,7 @@ COMMANDS = {
     "table3": "the paper's rivals on the same features",
     "demo": "segment a bundled scene",
     "train": "train the refinement network",
+    "average": "the mean of several trainings",
     "rivals": "learn what the rivals need before any video",
     "distill": "make a compact backbone",
     "export": "write the networks as ONNX, for a browser",

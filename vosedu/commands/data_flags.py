@@ -112,6 +112,8 @@ def add_recipe_flags(parser: argparse.ArgumentParser, what: str, usual: Recipe) 
                        "source, evenly spread: every one costs a D of its own (default 0: all)")
     group.add_argument("--frozen-norms", action="store_true", help="batch normalisation keeps the statistics of the weights "
                        "that training begins with")
+    group.add_argument("--absent", type=float, default=usual.absent, metavar="P", help="share of the samples in which one "
+                       f"frame does not show the target (default {usual.absent:g}; the paper has none)")
     group.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -131,5 +133,7 @@ def given_recipe(args: argparse.Namespace, least: int = 1) -> Recipe:
         raise InputError(f"--rate is {args.rate}: give a number above 0")
     if args.references < 0:
         raise InputError(f"--references is {args.references}: give 0 for all, or how many of each source")
+    if not 0 <= args.absent <= 1:
+        raise InputError(f"--absent is {args.absent}: give 0 to 1")
     return Recipe(args.steps, args.batch, rate=args.rate, height=args.height, seed=args.seed, overlap=args.overlap,
-                  references=args.references, frozen_norms=args.frozen_norms)
+                  references=args.references, frozen_norms=args.frozen_norms, absent=args.absent)

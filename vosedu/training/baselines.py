@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from ..aggregation import answer, laid_over
 from ..augmentation import first_frame_samples
+from ..beyond.first_pass import batches
 from ..features import TARGET_DEPTH
 from ..files.images import resized, to_size
 from ..refinement import Refinement
-from ..segmenter import Segmenter, batches
+from ..segmenter import Segmenter
 from ..weights import fill, part, read_state
 from .offline import Pretrained, Training
 from .shots import Clips

@@ -49,9 +49,14 @@ def save_weights(
         notes: further metadata.
     """
     state = {f"{name}.{key}": value for name, module in parts.items() for key, value in module.state_dict().items()}
-    state = {key: (v.half() if v.is_floating_point() else v).cpu().contiguous() for key, v in state.items()}
     metadata = {"backbone": backbone, **notes}
     if readout is not None:
         metadata["readout"] = json.dumps(list(readout))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, safetensors.torch.save(state, metadata))
+    write_bytes(path, packed(state, metadata))
+
+
+def packed(state: dict[str, torch.Tensor], metadata: dict[str, str]) -> bytes:
+    """The bytes of a weights file (.safetensors), floating-point numbers as float16."""
+    state = {key: (v.half() if v.is_floating_point() else v).cpu().contiguous() for key, v in state.items()}
+    return safetensors.torch.save(state, metadata)

@@ -92,6 +92,10 @@ class VideoClips:
         video, _, i = self.items[index]
         return f"{self.name}-{video.name}-{i}"
 
+    def scene(self, index: int) -> str:
+        """The video's name."""
+        return self.items[index][0].name
+
     def shot(self, index: int, frame: int) -> Shot:
         """One frame of a sequence with its object's mask."""
         return fit(self._whole(index, frame), self.size)

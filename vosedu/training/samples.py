@@ -13,7 +13,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from ..errors import InputError
-from .shots import Clips
+from .shots import Clips, without_target
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ class Recipe:
     """Most sequences of a source, evenly spread over it, for each costs a D of its own; 0: all."""
     frozen_norms: bool = False
     """Whether R's batch normalisation keeps the statistics that it began with."""
+    absent: float = 0.0
+    """Share of the samples in which one frame does not show the target (`without_target`), so that R learns to find nothing;
+    the paper has none."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -119,7 +122,10 @@ class Samples(Dataset):
         """Sample n: source, sequence, frames uint8 (T, H, W, 3) and masks uint8 (T, H, W) with values as in `Shot`."""
         source, index = self.entry(n)
         rng = np.random.default_rng((self.recipe.seed, 1, n))
-        shots = [self.sources[source].clips.draw(index, rng) for _ in range(self.recipe.frames)]
+        clips = self.sources[source].clips
+        shots = [clips.draw(index, rng) for _ in range(self.recipe.frames)]
+        if self.recipe.absent and rng.random() < self.recipe.absent:
+            shots[-1] = without_target(clips, index, rng)
         return source, index, np.stack([s.frame for s in shots]), np.stack([s.mask for s in shots])
 
 

@@ -31,3 +31,15 @@ class Clips(Protocol):
 
     def draw(self, index: int, rng: np.random.Generator) -> Shot:
         """A validation frame (Section 3.3) at random."""
+
+    def scene(self, index: int) -> str:
+        """What the sequence was taken from, a video or a photograph: sequences with the same may show each other's target."""
+
+
+def without_target(clips: Clips, index: int, rng: np.random.Generator) -> Shot:
+    """A frame in which the target of a sequence is not: one of another scene, its mask empty. With one scene: `draw`'s."""
+    others = [k for k in range(len(clips)) if clips.scene(k) != clips.scene(index)]
+    if not others:
+        return clips.draw(index, rng)
+    shot = clips.draw(int(rng.choice(others)), rng)
+    return Shot(shot.frame, np.zeros_like(shot.mask))

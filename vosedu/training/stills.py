@@ -115,6 +115,10 @@ class StillClips:
         n, k = self.items[index]
         return f"{self.name}-{self.photographs[n][0].stem}-{k}"
 
+    def scene(self, index: int) -> str:
+        """The photograph's name."""
+        return self.photographs[self.items[index][0]][0].stem
+
     def reference(self, index: int) -> Shot:
         """The photograph; in a part of them the target is half hidden."""
         shot, rng = self.still(index), np.random.default_rng((*self.items[index], 1))
