@@ -176,3 +176,6 @@ def test_bundled_file_is_small_and_names_its_recipe():
     assert weights.BUNDLED_BASE.stat().st_size < 4e6
     _, metadata = weights.read_state(weights.BUNDLED_BASE)
     assert metadata["backbone"] == "compact" and metadata["recipe"]
+    state, metadata = weights.read_state(weights.BUNDLED_DV17)
+    assert metadata["backbone"] == "compact" and "DAVIS" in metadata["recipe"]
+    assert all(name.startswith("refinement.") for name in state) and weights.BUNDLED_DV17.stat().st_size < 2.5e6

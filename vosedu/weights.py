@@ -21,6 +21,8 @@ from .refinement import Refinement
 BUNDLED = bundled("data/weights") / "compact.safetensors"
 BUNDLED_BASE = BUNDLED.with_name("compact-base.safetensors")
 """Table 1's Base net on the features of `BUNDLED`."""
+BUNDLED_DV17 = BUNDLED.with_name("compact-dv17.safetensors")
+"""An R for the features of `BUNDLED` that learned from DAVIS's training split alone, as in the paper's row "Ours (DV17)"."""
 NAMED = {"compact-free": BUNDLED.with_name("compact-free.safetensors")}
 """Bundled files that are asked for by name. compact-free learned from no video (docs/weights.md)."""
 State = dict[str, Tensor]

@@ -6,16 +6,19 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from helpers import FINDS, QUICK, ROOM, moving_shapes
 
 from vosedu.commands import main, table1
-from vosedu.commands.rows import base_rows, chosen_rows
+from vosedu.commands.flags import Settings
+from vosedu.commands.rows import base_rows, chosen_rows, davis_rows
 from vosedu.config import BEST, FAST, PAPER, departures
 from vosedu.errors import InputError
 from vosedu.evaluation.metrics import SequenceScorer
+from vosedu.features import build_backbone
 from vosedu.segmenter import Video
 from vosedu.training.baselines import BaseSegmenter
-from vosedu.weights import BUNDLED_BASE
+from vosedu.weights import BUNDLED, BUNDLED_BASE, BUNDLED_DV17
 
 
 @pytest.mark.parametrize("config", [BEST, PAPER, FINDS])
@@ -46,6 +49,15 @@ def test_departures_are_what_neither_preset_says():
                                 "filter_decay": 1000.0, "first_share": 0.5, "window_share": 0.06, "window_joint": 1.3,
                                 "window_room": 1.5, "leap": 0.1}
     assert departures(replace(PAPER, channels=7, samples=3)) == {"samples": 3}, "FAST has channels of its own"
+
+
+def test_ours_dv17_is_ours_with_another_refinement_network_and_goes_with_the_bundled_weights_alone(segmenter):
+    (row,) = davis_rows(segmenter, Settings()).values()
+    ours = table1.our_rows(segmenter)["Ours"]
+    assert row.config == ours.config and row.backbone is ours.backbone and row.targets is ours.targets
+    mine, other = (r.refinement.state_dict() for r in (ours, row))
+    assert mine.keys() == other.keys() and not any(torch.equal(mine[k], other[k]) for k in mine if k.endswith("weight"))
+    assert davis_rows(segmenter, Settings(weights=[BUNDLED])) == davis_rows(segmenter, Settings(backbone="resnet18")) == {}
 
 
 def test_the_base_nets_rows_are_there_where_there_is_one(segmenter):
@@ -124,9 +136,9 @@ def test_its_figures_are_those_of_evaluate_under_the_same_settings(davis, tmp_pa
     assert main(["table1", *some, "--out", str(tmp_path / "t")]) == 0
     printed = capsys.readouterr().out
     saved = json.loads((tmp_path / "t" / "table1.json").read_text())["rows"]
-    assert list(saved) == ["Base net", "D-only", "Ours - no update", "Ours", "Ours (fast)"]
+    assert list(saved) == ["Base net", "Ours (DV17)", "D-only", "Ours - no update", "Ours", "Ours (fast)"]
     found = {row: (result["J"]["mean"], result["F"]["mean"]) for row, result in saved.items()}
-    assert len(set(found.values())) == 5, "no row is another's"
+    assert len(set(found.values())) == 6, "no row is another's"
     lines = {line[:18].strip(): line[18:].split() for line in printed.splitlines()[1:]}
     for row, (j, f) in found.items():
         assert lines[row] == [f"{j:.3f}", f"{f:.3f}", f"{(j + f) / 2:.3f}", f"{saved[row]['fps']:.2f}"]
@@ -135,7 +147,8 @@ def test_its_figures_are_those_of_evaluate_under_the_same_settings(davis, tmp_pa
         assert saved[row]["fps"] == pytest.approx(4 / kept["seconds"])
     fast = ["--channels", "32", "--update-every", "16", "--gn-steps", "4", "--cg-update", "5"]
     for row, flags in (("D-only", ["--no-refinement", "--cg-update", "0"]), ("Ours - no update", ["--cg-update", "0"]),
-                       ("Ours", []), ("Ours (fast)", fast)):
+                       ("Ours", []), ("Ours (fast)", fast),
+                       ("Ours (DV17)", ["--weights", str(BUNDLED), "--weights", str(BUNDLED_DV17)])):
         assert main(["evaluate", *some, *flags, "--json", str(tmp_path / "r.json")]) == 0
         its = json.loads((tmp_path / "r.json").read_text())
         assert found[row] == (its["J"]["mean"], its["F"]["mean"]), row
@@ -151,11 +164,6 @@ def test_its_figures_are_those_of_evaluate_under_the_same_settings(davis, tmp_pa
     (["--backbone", "resnet18", "--weights", "r18.pt"], "Table 1 needs a refinement network for resnet18"),
 ])
 def test_what_it_cannot_do_is_one_line(davis, tmp_path, monkeypatch, capsys, flags, words):
-    import torch
-
-    from vosedu.features import build_backbone
-    from vosedu.weights import BUNDLED
-
     monkeypatch.chdir(tmp_path)
     if "r18.pt" in flags:
         torch.save(build_backbone("resnet18").body.state_dict(), "r18.pt")

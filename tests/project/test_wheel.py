@@ -57,7 +57,7 @@ def test_the_wheel_holds_all_that_is_needed_and_no_more(built):
     (wheel,), (sdist,) = built.glob("*.whl"), built.glob("*.tar.gz")
     names = zipfile.ZipFile(wheel).namelist()
     for name in ("vosedu/data/weights/compact.safetensors", "vosedu/data/weights/compact-base.safetensors",
-                 "vosedu/data/weights/compact-free.safetensors",
+                 "vosedu/data/weights/compact-free.safetensors", "vosedu/data/weights/compact-dv17.safetensors",
                  "vosedu/data/scenes/scenes.json", "vosedu/notebooks/00_tour.ipynb", "vosedu/notebooks/README.md",
                  "vosedu/teaching/painter.js", "vosedu/beyond/window.py"):
         assert name in names, name

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from ..beyond import method
 from ..device import machine, versions
 from ..errors import InputError
 from ..evaluation.scoring import claim
@@ -16,7 +17,7 @@ from ..files.whole import make_folder, refuse_other_json, write_json
 from ..protocols import Engine
 from ..segmenter import Segmenter
 from ..training.baselines import BaseSegmenter, load_base_net
-from ..weights import BUNDLED_BASE
+from ..weights import BUNDLED, BUNDLED_BASE, BUNDLED_DV17, load_pretrained
 from .flags import Settings
 
 Row = TypeVar("Row")
@@ -52,6 +53,15 @@ def base_rows(segmenter: Segmenter, base: Path | None, fine_tuned: bool) -> dict
     net = load_base_net(base, segmenter.backbone.channels)
     rows: dict[str, Engine] = {"Base net": BaseSegmenter(segmenter, net)}
     return {**rows, "Base net + F-T": BaseSegmenter(segmenter, net, fine_tune=True)} if fine_tuned else rows
+
+
+def davis_rows(segmenter: Segmenter, settings: Settings) -> dict[str, Segmenter]:
+    """The paper's "Ours (DV17)" (Table 3), the method with an R that learned from DAVIS's training split alone; nothing with
+    other weights than the bundled ones."""
+    if settings.backbone != "compact" or settings.weights:
+        return {}
+    _, refinement, _ = load_pretrained("compact", [BUNDLED, BUNDLED_DV17])
+    return {"Ours (DV17)": segmenter.changed(refinement=refinement, config=method(segmenter.config))}
 
 
 def chosen_rows(rows: dict[str, Row], names: str | None) -> dict[str, Row]:

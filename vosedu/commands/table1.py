@@ -16,8 +16,9 @@ from ..files import datasets
 from ..files.whole import digest
 from ..protocols import Engine
 from ..segmenter import Segmenter
+from ..weights import BUNDLED_DV17
 from .flags import Settings, add_dataset_flags, add_engine_flags, sequences_of
-from .rows import add_row_flags, base_net_file, base_rows, chosen_rows, filled
+from .rows import add_row_flags, base_net_file, base_rows, chosen_rows, davis_rows, filled
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -35,10 +36,16 @@ def run(args: argparse.Namespace) -> int:
     if segmenter.refinement is None:
         raise InputError(f"Table 1 needs a refinement network for {settings.backbone}: give it with --weights")
     base = base_net_file(args, settings)
-    rows = chosen_rows({**base_rows(segmenter, base, args.fine_tuned), **our_rows(segmenter)}, args.rows)
-    results = filled(args, settings, segmenter, sequences, {
-        row: (engine, asdict(engine.config) if isinstance(engine, Segmenter) else {"base": digest([base])})
-        for row, engine in rows.items()}, score)
+    theirs, davis = base_rows(segmenter, base, args.fine_tuned), davis_rows(segmenter, settings)
+    rows = chosen_rows({**theirs, **davis, **our_rows(segmenter)}, args.rows)
+
+    def decides(row: str, engine: Engine) -> dict:
+        if row in theirs:
+            return {"base": digest([base])}
+        return {**asdict(engine.config), **({"refinement": digest([BUNDLED_DV17])} if row in davis else {})}
+
+    results = filled(args, settings, segmenter, sequences,
+                     {row: (engine, decides(row, engine)) for row, engine in rows.items()}, score)
     print(f"{'version':<18}      J      F    J&F    frames per second")
     for row, result in results.items():
         print(f"{row:<18}  {result['J']['mean']:.3f}  {result['F']['mean']:.3f}  {result['JF_mean']:.3f}  {result['fps']:6.2f}")

@@ -24,8 +24,9 @@ from ..rivals.fine_tuning import AdaptiveSegmenter
 from ..rivals.offline import load_refinement
 from ..segmenter import READOUT, Segmenter
 from ..training.baselines import load_base_net
+from ..weights import BUNDLED_DV17
 from .flags import Settings, add_dataset_flags, add_engine_flags, sequences_of
-from .rows import add_row_flags, base_net_file, base_rows, chosen_rows, filled
+from .rows import add_row_flags, base_net_file, base_rows, chosen_rows, davis_rows, filled
 
 
 class Row(NamedTuple):
@@ -58,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
     if segmenter.refinement is None:
         raise InputError(f"Table 3 needs a refinement network for {settings.backbone}: give it with --weights")
     segmenter = segmenter.changed(config=method(segmenter.config))  # the paper has no window, and no rule against leaps
-    rows = {**family_rows(segmenter, args.learned), **tuned_rows(segmenter, settings, args)}
+    rows = {**family_rows(segmenter, args.learned), **{
+        name: Row(engine.changed(readout=READOUT), "R of DAVIS alone", "D on DAVIS alone", [BUNDLED_DV17])
+        for name, engine in davis_rows(segmenter, settings).items()}, **tuned_rows(segmenter, settings, args)}
     rows = chosen_rows(rows, args.rows)
     kinds = ATTRIBUTES if args.dataset == "scenes" else with_attribute(sequences)
     results = filled(args, settings, segmenter, sequences,

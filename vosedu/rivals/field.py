@@ -36,6 +36,7 @@ class Figure(NamedTuple):
 
 FIGURES = {
     "D": Figure("Ours", 73.4, 85.0, 14.6, "ResNet-101; YouTube-VOS"),
+    "D on DAVIS alone": Figure("Ours (DV17)", 67.5, 82.7, 14.6, "ResNet-101"),
     "VM": Figure("VM", None, 81.0, 8.33, "ResNet-101"),
     "FEELVOS": Figure("FEELVOS", 71.5, 81.1, 2.22, "Xception-65; COCO, YouTube-VOS"),
     "AGAME": Figure("AGAME", 70.0, 82.0, 14.3, "ResNet-101; YouTube-VOS"),
