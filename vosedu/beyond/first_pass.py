@@ -47,10 +47,11 @@ class FirstPass:
     def _like(self, image: np.ndarray, other: np.ndarray, maps: Tensor) -> Tensor:
         """The shallow maps of an image, where `maps` are those of another one."""
         size, stride = other.shape[:2], STRIDES[SHALLOW]
-        x, y, width, height = cv2.boundingRect(cv2.absdiff(image, other).max(axis=2))
+        # colours side by side as one wide picture: the greatest of them, pixel by pixel, would take a tenth of all the time
+        x, y, width, height = cv2.boundingRect(cv2.absdiff(image, other).reshape(size[0], -1))
         if not width:
             return maps
-        part = grown(Part(y, x, y + height, x + width), self.reach, size)  # what sees the difference
+        part = grown(Part(y, x // 3, y + height, -(-(x + width) // 3)), self.reach, size)  # what sees the difference
         seen = grown(part, self.reach, size)  # what that depends on
         inner = Part(part.top - seen.top, part.left - seen.left, part.bottom - seen.top, part.right - seen.left)
         own = self._shallow(image[None, seen.top : seen.bottom, seen.left : seen.right], maps.device)
