@@ -153,6 +153,17 @@ def load_pretrained(
     return backbone, refinement, readout
 
 
+def load_refinement(path: Path, channels: Sequence[int]) -> Refinement:
+    """R from a file that holds one for these channels, ready for inference.
+
+    Raises:
+        InputError: it is unusable or belongs to another backbone.
+    """
+    refinement = Refinement(channels)
+    fill(refinement, part(read_state(path)[0], "refinement."), "the refinement network", path)
+    return refinement.eval().requires_grad_(False)
+
+
 def weight_files(name: str, files: Sequence[Path] = ()) -> list[Path]:
     """The files that `load_pretrained(name, files)` takes parameters from, torchvision's cached one included."""
     source = architecture(name).source

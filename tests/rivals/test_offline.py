@@ -19,7 +19,7 @@ from vosedu.segmenter import Segmenter
 from vosedu.target_model import OnlineTargets
 from vosedu.training.checkpoints import save_weights
 from vosedu.training.samples import Recipe, Samples
-from vosedu.weights import load_pretrained
+from vosedu.weights import load_pretrained, load_refinement
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_every_family_gets_an_r_of_its_own_from_the_same_start(segmenter, sample
     assert all(torch.equal(value, before[name]) for name, value in start.state_dict().items())
     assert not any(p.requires_grad for p in nets["D"].parameters()) and not nets["D"].training
     save_weights(tmp_path / "r.safetensors", "compact", {"refinement": nets["D"]})
-    loaded = offline.load_refinement(tmp_path / "r.safetensors", segmenter.backbone.channels)
+    loaded = load_refinement(tmp_path / "r.safetensors", segmenter.backbone.channels)
     assert torch.equal(loaded.project.conv1.weight, weights["D"].half().float())
 
 

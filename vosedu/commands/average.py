@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-import torch
-
 from ..errors import InputError
 from ..files.whole import write_bytes
 from ..training.checkpoints import packed
@@ -53,16 +51,13 @@ def mean_state(paths: list[Path], shares: list[float]) -> tuple[State, dict[str,
     Raises:
         InputError: a file cannot be read, or is of another network than the first.
     """
-    mean: State = {}
-    for path, share in zip(paths, shares, strict=True):
-        state, metadata = read_state(path)
-        if path is paths[0]:
-            first, begun, kept = {key: value.shape for key, value in state.items()}, path, metadata
-        if {key: value.shape for key, value in state.items()} != first or metadata.get("backbone") != kept.get("backbone"):
-            raise InputError(f"{path} holds other networks than {begun}: a mean needs files of the same kind")
-        for key, value in state.items():
-            if value.is_floating_point():
-                mean[key] = mean.get(key, torch.zeros_like(value)) + share * value
-            else:  # the counter of batches
-                mean.setdefault(key, value)
-    return mean, kept
+    states, notes = zip(*map(read_state, paths), strict=True)
+    kinds = [(note.get("backbone"), {key: value.shape for key, value in state.items()})
+             for state, note in zip(states, notes, strict=True)]
+    for path, kind in zip(paths, kinds, strict=True):
+        if kind != kinds[0]:
+            raise InputError(f"{path} holds other networks than {paths[0]}: a mean needs files of the same kind")
+    mean = dict(states[0])
+    for key in (key for key, value in mean.items() if value.is_floating_point()):  # the others are counters of batches
+        mean[key] = sum(share * state[key] for share, state in zip(shares, states, strict=True))
+    return mean, notes[0]

@@ -17,7 +17,7 @@ from ..files.whole import make_folder, refuse_other_json, write_json
 from ..protocols import Engine
 from ..segmenter import Segmenter
 from ..training.baselines import BaseSegmenter, load_base_net
-from ..weights import BUNDLED, BUNDLED_BASE, BUNDLED_DV17, load_pretrained
+from ..weights import BUNDLED_BASE, BUNDLED_DV17, load_refinement
 from .flags import Settings
 
 Row = TypeVar("Row")
@@ -60,7 +60,7 @@ def davis_rows(segmenter: Segmenter, settings: Settings) -> dict[str, Segmenter]
     other weights than the bundled ones."""
     if settings.backbone != "compact" or settings.weights:
         return {}
-    _, refinement, _ = load_pretrained("compact", [BUNDLED, BUNDLED_DV17])
+    refinement = load_refinement(BUNDLED_DV17, segmenter.backbone.channels)
     return {"Ours (DV17)": segmenter.changed(refinement=refinement, config=method(segmenter.config))}
 
 

@@ -21,10 +21,9 @@ from ..protocols import Engine
 from ..rivals.bench import Cost, Timed
 from ..rivals.field import ATTRIBUTES, BUNDLED_FIELD, FIELD, FIGURES, families, load_learned, ready, refined
 from ..rivals.fine_tuning import AdaptiveSegmenter
-from ..rivals.offline import load_refinement
 from ..segmenter import READOUT, Segmenter
 from ..training.baselines import load_base_net
-from ..weights import BUNDLED_DV17
+from ..weights import BUNDLED_DV17, load_refinement
 from .flags import Settings, add_dataset_flags, add_engine_flags, sequences_of
 from .rows import add_row_flags, base_net_file, base_rows, chosen_rows, davis_rows, filled
 

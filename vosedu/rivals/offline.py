@@ -6,7 +6,6 @@ reference frame, from which a family learns as it does in a video, and others, w
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +22,6 @@ from ..segmenter import READOUT, Segmenter
 from ..target_model import FirstFrame
 from ..training.offline import mask_loss
 from ..training.samples import Samples
-from ..weights import fill, part, read_state
 from .family import covered
 from .propagation import Propagator, deformed
 
@@ -173,14 +171,3 @@ def tune_refinements(
             optimisers[name].step()
         bar.update()
     return {name: net.eval().requires_grad_(False) for name, net in nets.items()}
-
-
-def load_refinement(path: Path, channels: Sequence[int]) -> Refinement:
-    """A family's R from a file of the command `rivals`.
-
-    Raises:
-        InputError: it is unusable or belongs to another backbone.
-    """
-    refinement = Refinement(channels)
-    fill(refinement, part(read_state(path)[0], "refinement."), "the refinement network", path)
-    return refinement.eval().requires_grad_(False)

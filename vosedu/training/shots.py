@@ -38,7 +38,8 @@ class Clips(Protocol):
 
 def without_target(clips: Clips, index: int, rng: np.random.Generator) -> Shot:
     """A frame in which the target of a sequence is not: one of another scene, its mask empty. With one scene: `draw`'s."""
-    others = [k for k in range(len(clips)) if clips.scene(k) != clips.scene(index)]
+    scene = clips.scene(index)
+    others = [k for k in range(len(clips)) if clips.scene(k) != scene]
     if not others:
         return clips.draw(index, rng)
     shot = clips.draw(int(rng.choice(others)), rng)
