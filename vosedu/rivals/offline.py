@@ -164,7 +164,9 @@ def tune_refinements(
         masks = torch.from_numpy(np.concatenate([lesson.masks for lesson in batch])).to(segmenter.device)
         for name, make in families.items():
             scores = torch.cat([scored(make, segmenter.config, lesson) for lesson in batch])
-            loss = mask_loss(nets[name](maps, scores, tuple(masks.shape[1:])).float(), masks, recipe.overlap)
+            with torch.autocast(segmenter.device.type, torch.bfloat16, enabled=segmenter.precision == "bfloat16"):
+                logits = nets[name](maps, scores, tuple(masks.shape[1:]))
+            loss = mask_loss(logits.float(), masks, recipe.overlap)
             optimisers[name].param_groups[0]["lr"] = recipe.rate_at(n)
             optimisers[name].zero_grad(set_to_none=True)
             loss.backward()
