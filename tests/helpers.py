@@ -29,7 +29,7 @@ FINDS = replace(WHOLE, samples=4, gn_steps=2, projection_decay=1.0, filter_decay
 """Quick, and finds what moves in frames as small as ROOM: WHOLE's lambda of 1000 outweighs so few pixels."""
 
 QUICK = ["--samples", "4", "--gn-steps", "2", "--projection-decay", "1", "--filter-decay", "1", "--short-side", "0",
-         "--window-share", "0", "--leap", "0", "--quiet", "--device", "cpu"]
+         "--window-share", "0", "--leap", "0", "--nearest", "0", "--quiet", "--device", "cpu"]
 """FINDS as flags."""
 
 

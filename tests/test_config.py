@@ -33,4 +33,4 @@ def test_out_of_range_is_refused(wrong):
 def test_best_differs_only_by_named_switches():
     changed = {f.name for f in fields(Config) if getattr(BEST, f.name) != getattr(PAPER, f.name)}
     assert changed == {"conditioning", "start_scale", "projection_decay", "filter_decay", "first_share", "window_share",
-                       "window_joint", "window_room", "leap"}
+                       "window_joint", "window_room", "leap", "nearest"}

@@ -146,7 +146,7 @@ def test_the_part_of_an_object_is_room_about_its_box():
 
 def test_presets_have_it_where_it_belongs():
     assert BEST.window_share > 0 == WHOLE.window_share == PAPER.window_share 
-    assert replace(BEST, window_share=0.0, window_room=0.0, window_joint=1.0, leap=0.0) == WHOLE
+    assert replace(BEST, window_share=0.0, window_room=0.0, window_joint=1.0, leap=0.0, nearest=0.0) == WHOLE
 
 
 def test_a_small_target_is_followed_better_through_a_window(segmenter):

@@ -60,6 +60,8 @@ class Config:
                                  "CPU; 0: in all of the window", "ours; the paper has 0")
     leap: float = _number(0.0, 0.0, 8.0, "while a target is seen where it was, a large part of its mask may lie so far from "
                           "the last mask, in square roots of its area; 0: anywhere", "ours; the paper has 0")
+    nearest: float = _number(0.0, 0.0, 0.9, "share of what R reads that comes from the remembered cells that a position is "
+                             "most like; the rest is D's", "ours; the paper has 0")
     min_pixels: int = _number(10, 0, 100000, "an object with fewer predicted pixels is not learned from", "authors' code")
     aggregation: str = _choice("softmax", ("softmax", "min"), "background as the product of (1 - p), then a softmax over "
                                "log-odds; or the least (1 - p), then a softmax over odds", "3.4; min: authors' code")
@@ -93,8 +95,9 @@ WHOLE = replace(
 )
 """The paper's method with the numbers that measured better, each a named field (docs/presets.md): what the notebooks show."""
 
-BEST = replace(WHOLE, window_share=0.06, window_joint=1.3, window_room=1.5, leap=0.1)
-"""The default: WHOLE, a window that follows each target (`beyond.window`), and no leaps to its twins (`beyond.leaps`)."""
+BEST = replace(WHOLE, window_share=0.06, window_joint=1.3, window_room=1.5, leap=0.1, nearest=0.3)
+"""The default: WHOLE, a window that follows each target (`beyond.window`), no leaps to its twins (`beyond.leaps`), and what D
+forgets looked up (`beyond.nearest`)."""
 
 PRESETS = {"best": BEST, "whole": WHOLE, "paper": PAPER, "fast": FAST}
 

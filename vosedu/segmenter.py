@@ -19,6 +19,7 @@ from .beyond.corrections import corrected
 from .beyond.cuda_graphs import Replayed
 from .beyond.first_pass import FirstPass
 from .beyond.leaps import without_leaps
+from .beyond.nearest import with_nearest
 from .beyond.precision import pick_precision
 from .beyond.window import Windows
 from .config import BEST, Config
@@ -129,6 +130,11 @@ class Segmenter:
             parts["refinement"] = self._placed(parts["refinement"])
         vars(other).update(parts)
         return other
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which F, R and cosines are computed."""
+        return torch.bfloat16 if self.precision == "bfloat16" else torch.float32
 
     def without_graphs(self) -> "Segmenter":
         """The same segmenter, launching every kernel of F and R by itself also on CUDA."""
@@ -251,7 +257,7 @@ class Video:
         self.working_size = segmenter.working_size(self.size)
         self.ids: list[int] = []
         self.frame_index = 0
-        self.targets = segmenter.targets(self.config)
+        self.targets = with_nearest(segmenter.targets(self.config), self.config, segmenter.dtype)
         c = self.config
         self.windows = Windows(self.size, self.working_size, c.window_share, c.window_zoom, c.window_room, c.window_joint)
         self.seen = self.probabilities = self.labels = None

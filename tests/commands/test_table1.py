@@ -24,14 +24,16 @@ from vosedu.weights import BUNDLED, BUNDLED_BASE, BUNDLED_DV17
 @pytest.mark.parametrize("config", [BEST, PAPER, FINDS])
 def test_the_rows_differ_in_what_the_table_says(segmenter, config):
     """D-only has no R and no update; the next no update; the next is as it is; the last has the numbers of Section 3.5. None
-    has a window, nor a rule against leaps; where the settings have them, two rows more add the one and the other."""
+    has a window, no rule against leaps and no bank; where the settings have them, three rows more add one each."""
     asked = segmenter.changed(config=config)
     rows = table1.our_rows(asked)
-    with_window, default = rows.pop("Ours + window", None), rows.pop("Ours (default)", None)
-    assert default is (asked if config is BEST else None)
-    assert with_window is None or with_window.config == replace(BEST, leap=0.0)
-    assert (with_window is None) == (config is not BEST)
-    config = replace(config, window_share=0.0, leap=0.0)
+    more = {name: rows.pop(name) for name in ("Ours + window", "+ no leaps", "Ours (default)") if name in rows}
+    if config is BEST:
+        assert more.pop("Ours (default)") is asked
+        assert [row.config for row in more.values()] == [replace(BEST, leap=0.0, nearest=0.0), replace(BEST, nearest=0.0)]
+    else:
+        assert not more
+    config = replace(config, window_share=0.0, leap=0.0, nearest=0.0)
     assert list(rows) == ["D-only", "Ours - no update", "Ours", "Ours (fast)"]
     assert [row.refinement for row in rows.values()] == [None, *[segmenter.refinement] * 3]
     assert rows["D-only"].config == rows["Ours - no update"].config == replace(config, cg_update=0)
@@ -47,7 +49,7 @@ def test_departures_are_what_neither_preset_says():
     assert departures(PAPER) == {} and departures(FAST) == {}
     assert departures(BEST) == {"conditioning": "scale", "start_scale": 0.1, "projection_decay": 1000.0,
                                 "filter_decay": 1000.0, "first_share": 0.5, "window_share": 0.06, "window_joint": 1.3,
-                                "window_room": 1.5, "leap": 0.1}
+                                "window_room": 1.5, "leap": 0.1, "nearest": 0.3}
     assert departures(replace(PAPER, channels=7, samples=3)) == {"samples": 3}, "FAST has channels of its own"
 
 

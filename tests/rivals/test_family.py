@@ -7,10 +7,11 @@ import pytest
 import torch
 from helpers import FINDS, ROOM, assert_found, moving_shapes
 
+from vosedu.beyond.nearest import covered
 from vosedu.config import WHOLE
 from vosedu.features import TARGET_DEPTH
 from vosedu.rivals import discriminative
-from vosedu.rivals.family import Calibrated, covered
+from vosedu.rivals.family import Calibrated
 from vosedu.rivals.field import BUNDLED_FIELD, load_learned, ready
 from vosedu.segmenter import READOUT
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from rivals.toys import first_frame, pixels
 
+from vosedu.beyond.nearest import first_cells
 from vosedu.config import WHOLE
 from vosedu.rivals import matching
 from vosedu.rivals.matching import LocalMatching, Matching, top_mean
@@ -77,4 +78,4 @@ def test_the_local_map_tells_a_twin_from_its_place(monkeypatch):
 
 def test_an_object_smaller_than_half_a_cell_has_a_cell():
     share = torch.tensor([[0.0, 0.3, 0.1], [0.0, 0.6, 0.5]])
-    assert matching.first_cells(share)[0].tolist() == [[False, True, False], [False, True, True]]
+    assert first_cells(share)[0].tolist() == [[False, True, False], [False, True, True]]

@@ -7,5 +7,5 @@ from ..config import Config
 
 
 def method(config: Config) -> Config:
-    """The paper's method under some settings: no window, and masks may leap."""
-    return replace(config, window_share=0.0, leap=0.0)
+    """The paper's method under some settings: no window, masks may leap, and D alone is asked."""
+    return replace(config, window_share=0.0, leap=0.0, nearest=0.0)

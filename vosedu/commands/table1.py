@@ -54,14 +54,16 @@ def run(args: argparse.Namespace) -> int:
 
 def our_rows(segmenter: Segmenter) -> dict[str, Engine]:
     """D-only, no update, ours, fast: one segmenter under several settings, all the paper's method; and what the settings
-    have beyond it: ours with a window, and ours as it is set."""
+    have beyond it: ours with a window, then without leaps, and ours as it is set."""
     config, paper = segmenter.config, method(segmenter.config)
     still = segmenter.changed(config=replace(paper, cg_update=0))
     rows = {"D-only": still.changed(refinement=None), "Ours - no update": still, "Ours": segmenter.changed(config=paper),
             "Ours (fast)": segmenter.changed(config=replace(PRESETS["fast"], **departures(paper)))}
     if config.window_share:
-        rows["Ours + window"] = segmenter.changed(config=replace(config, leap=0.0))
-    return {**rows, "Ours (default)": segmenter} if config.leap else rows
+        rows["Ours + window"] = segmenter.changed(config=replace(config, leap=0.0, nearest=0.0))
+    if config.leap:
+        rows["+ no leaps"] = segmenter.changed(config=replace(config, nearest=0.0))
+    return rows if config == paper else {**rows, "Ours (default)": segmenter}
 
 
 def score(row: str, engine: Engine, sequences: Sequence[datasets.AnnotatedVideo], folder: Path, seed: int, bar: tqdm) -> dict:

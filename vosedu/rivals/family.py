@@ -3,18 +3,12 @@
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..config import Config
 from ..protocols import Targets
 from ..segmenter import READOUT
 from ..target_model import FirstFrame
-
-
-def covered(masks: Tensor, size: tuple[int, int]) -> Tensor:
-    """Share of every cell that a mask covers: (N, H, W) in {0, 1} -> (N, h·w)."""
-    return F.interpolate(masks[:, None].float(), size=size, mode="area")[:, 0].flatten(1)
 
 
 def principal(x: Tensor, count: int) -> tuple[Tensor, Tensor]:

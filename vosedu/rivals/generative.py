@@ -18,8 +18,9 @@ projection offline; here it is the principal components of the first frame.
 import torch
 from torch import Tensor
 
+from ..beyond.nearest import covered
 from ..target_model import FirstFrame
-from .family import Family, covered, principal
+from .family import Family, principal
 
 DIMENSIONS = 64
 """d, AGAME's number of learned ones."""

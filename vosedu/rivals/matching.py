@@ -14,16 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..beyond.nearest import SURE, covered, first_cells, unit
 from ..config import Config
 from ..target_model import FirstFrame
-from .family import Family, covered
+from .family import Family
 
 BEST_K = 20
 """Similarities that are averaged: VM's K, on maps with four times as many cells as these."""
 RECENT = 2
 """Later frames in the banks, beside the first; the oldest goes first."""
-SURE = 0.9
-"""Later frames: a cell goes into a bank where the mask covers so much of it, or of the background, and else into none."""
 WINDOW = 4
 """L: cells up, down, left and right in which a position is looked for on the previous frame."""
 
@@ -33,18 +32,6 @@ def top_mean(similarities: Tensor, members: Tensor, k: int) -> Tensor:
     best = similarities.masked_fill(~members[..., None], -torch.inf).topk(min(k, similarities.shape[1]), dim=1)[0]
     there = best.isfinite()
     return torch.where(there.any(1), torch.where(there, best, 0.0).sum(1) / there.sum(1).clamp_min(1), -1.0)
-
-
-def unit(x: Tensor) -> Tensor:
-    """Features (N, C, h, w) as rows of length one: (N, h·w, C)."""
-    return F.normalize(x.flatten(2).mT, dim=2)
-
-
-def first_cells(share: Tensor) -> tuple[Tensor, Tensor]:
-    """Foreground and background of a true mask's covered cells (N, P): two bool (N, P). An object smaller than half a cell has
-    the cell that it covers most."""
-    inside = share >= share.amax(1, keepdim=True).clamp(1e-6, 0.5)
-    return inside, ~inside
 
 
 class Matching(Family):

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from ..beyond.nearest import covered
 from ..config import Config
 from ..features import TARGET_DEPTH
 from ..protocols import Targets
@@ -22,7 +23,6 @@ from ..segmenter import READOUT, Segmenter
 from ..target_model import FirstFrame
 from ..training.offline import mask_loss
 from ..training.samples import Samples
-from .family import covered
 from .propagation import Propagator, deformed
 
 OVERLAP = 1.0

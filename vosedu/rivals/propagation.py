@@ -17,9 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..beyond.nearest import covered
 from ..config import Config
 from ..target_model import FirstFrame
-from .family import Family, covered
+from .family import Family
 
 WIDTH = 32
 """Channels of z."""

@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..beyond.nearest import covered
 from ..config import Config
 from ..evaluation import metrics
 from ..features import TARGET_DEPTH
 from ..files.clip import Clip
 from ..pipeline import track
 from ..protocols import Targets
-from ..rivals.family import Family, covered
+from ..rivals.family import Family
 from ..rivals.field import BUNDLED_FIELD, families, load_learned, ready
 from ..segmenter import Segmenter
 from ..target_model import FirstFrame
