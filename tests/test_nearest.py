@@ -129,8 +129,8 @@ def test_the_target_models_are_told_everything():
 
 def test_the_paper_s_method_has_none():
     targets = OnlineTargets(WHOLE)
-    assert with_nearest(targets, WHOLE, torch.float32) is targets and BEST.nearest > 0
-    assert isinstance(with_nearest(targets, BEST, torch.float32), WithNearest)
+    assert with_nearest(targets, WHOLE, "float32") is targets and BEST.nearest > 0
+    assert isinstance(with_nearest(targets, BEST, "float32"), WithNearest)
 
 
 def test_in_a_video_it_changes_scores_and_goes_on_from_a_checkpoint(segmenter):

@@ -96,8 +96,7 @@ WHOLE = replace(
 """The paper's method with the numbers that measured better, each a named field (docs/presets.md): what the notebooks show."""
 
 BEST = replace(WHOLE, window_share=0.06, window_joint=1.3, window_room=1.5, leap=0.1, nearest=0.3)
-"""The default: WHOLE, a window that follows each target (`beyond.window`), no leaps to its twins (`beyond.leaps`), and what D
-forgets looked up (`beyond.nearest`)."""
+"""The default: WHOLE, windows (`beyond.window`), no leaps (`beyond.leaps`), remembered cells (`beyond.nearest`)."""
 
 PRESETS = {"best": BEST, "whole": WHOLE, "paper": PAPER, "fast": FAST}
 

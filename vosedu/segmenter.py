@@ -131,11 +131,6 @@ class Segmenter:
         vars(other).update(parts)
         return other
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """In which F, R and cosines are computed."""
-        return torch.bfloat16 if self.precision == "bfloat16" else torch.float32
-
     def without_graphs(self) -> "Segmenter":
         """The same segmenter, launching every kernel of F and R by itself also on CUDA."""
         other = copy.copy(self)
@@ -257,7 +252,7 @@ class Video:
         self.working_size = segmenter.working_size(self.size)
         self.ids: list[int] = []
         self.frame_index = 0
-        self.targets = with_nearest(segmenter.targets(self.config), self.config, segmenter.dtype)
+        self.targets = with_nearest(segmenter.targets(self.config), self.config, segmenter.precision)
         c = self.config
         self.windows = Windows(self.size, self.working_size, c.window_share, c.window_zoom, c.window_room, c.window_joint)
         self.seen = self.probabilities = self.labels = None

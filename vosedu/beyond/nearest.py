@@ -15,13 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..config import Config
-from ..protocols import Targets
-from ..target_model import FirstFrame
+from ..target_model import FirstFrame, OnlineTargets
 
-SCALE, OFFSET = 4.75, 0.52
-"""s' = SCALE s + OFFSET, one half where masks are best cut: learned offline on features of `compact` (`vosedu rivals`)."""
+SCALE, OFFSET = 4.75, 0.25
+"""s' = SCALE s + OFFSET, on features of `compact`. Masks are best cut with an offset of 0.52 (`vosedu rivals`); but while an
+object is hidden, many positions are as like it as its background, and 0.52 there is taken for it (docs/presets.md)."""
 SURE = 0.9
-"""Later frames: a cell is the object's or the background's where so much of it is covered by it, and else neither's."""
+"""Later frames: a cell is the object's or the background's where that covers so much of it, and else neither's."""
 NEVER = -2.0
 """Added to the cosines of cells that do not count."""
 
@@ -47,17 +47,17 @@ class WithNearest:
     """Target models and, beside them, a bank of cells for each object: a `protocols.Targets` around another.
 
     Args:
-        targets: what is learned online.
+        targets: what is learned online: D, or another `protocols.Targets`.
         config: a and the rule for objects that are hardly there.
-        dtype: of the bank and its cosines; scores are float32.
+        precision: "float32" or "bfloat16", of the bank and its cosines; scores are float32.
 
     Attributes:
         bank: (N, 2, P, C), of the first frame and the last one that was learned from; at first twice the first.
         inside, outside: 0 where a cell counts and `NEVER` where it does not, (N, 2, P), as dtype.
     """
 
-    def __init__(self, targets: Targets, config: Config, dtype: torch.dtype = torch.float32):
-        self.targets, self.config, self.dtype = targets, config, dtype
+    def __init__(self, targets: OnlineTargets, config: Config, precision: str = "float32"):
+        self.targets, self.config, self.dtype = targets, config, getattr(torch, precision)
         self.bank: Tensor | None = None
         self.inside: Tensor | None = None
         self.outside: Tensor | None = None
@@ -119,6 +119,6 @@ class WithNearest:
         self.bank, self.inside, self.outside = (state[f"nearest.{name}"].clone() for name in ("bank", "inside", "outside"))
 
 
-def with_nearest(targets: Targets, config: Config, dtype: torch.dtype) -> Targets:
+def with_nearest(targets: OnlineTargets, config: Config, precision: str) -> OnlineTargets:
     """Target models, and where `config.nearest` is above 0 a bank beside them."""
-    return WithNearest(targets, config, dtype) if config.nearest else targets
+    return WithNearest(targets, config, precision) if config.nearest else targets
