@@ -8,11 +8,13 @@ import torch
 from helpers import FINDS, ROOM, moving_shapes
 from rivals.toys import first_frame, pixels
 
-from vosedu.beyond.nearest import OFFSET, SCALE, WithNearest, with_nearest
+from vosedu.beyond import nearest
+from vosedu.beyond.nearest import SCALES, WithNearest, with_nearest
 from vosedu.config import BEST, WHOLE
 from vosedu.target_model import OnlineTargets
 
 RIGHT, BETWEEN, UP = (3.0, 0.0), (0.8, 0.6), (0.0, 2.0)  # lengths do not matter: the cosines are 1, 0.8, 0.6, 0
+SCALE, OFFSET = 4.0, 0.3
 CONFIG = replace(WHOLE, nearest=0.25, min_pixels=5)
 
 
@@ -54,7 +56,7 @@ def mixed(s):
 
 def learned(*objects):
     """Banks of objects, each (features, mask)."""
-    targets = WithNearest(Constant(), CONFIG)
+    targets = WithNearest(Constant(), CONFIG, (SCALE, OFFSET))
     for seed, (x, mask) in enumerate(objects):
         targets.learn(first_frame(plane(*x), mask), seed)
     return targets
@@ -67,6 +69,15 @@ def test_scores_by_hand():
     """The object looks RIGHT, the background UP: cosines of 1, 0.8 and 0 to the one, 0, 0.6 and 1 to the other."""
     found = learned(FIRST).scores(plane([RIGHT, BETWEEN, UP]))
     assert found.shape == (1, 1, 3) and found[0, 0].tolist() == [mixed(1), mixed(0.2), mixed(-1)]
+
+
+def test_large_maps_are_compared_a_part_at_a_time(monkeypatch):
+    whole = learned(FIRST, ([[RIGHT, UP]], [[0, 1]]))
+    expected, asked = whole.scores(plane([RIGHT, BETWEEN, UP])), []
+    monkeypatch.setattr(nearest, "MOST", 9)  # of four cells in a bank
+    monkeypatch.setattr(torch.Tensor, "amax", lambda x, dim, f=torch.Tensor.amax: asked.append(x.shape) or f(x, dim))
+    assert torch.equal(whole.scores(plane([RIGHT, BETWEEN, UP])), expected)
+    assert asked == [(2, 4)] * 2 + [(1, 4)] * 2 + [(2, 4)] * 2 + [(1, 4)] * 2
 
 
 def test_the_nearest_counts_and_not_the_mean():
@@ -129,8 +140,10 @@ def test_the_target_models_are_told_everything():
 
 def test_the_paper_s_method_has_none():
     targets = OnlineTargets(WHOLE)
-    assert with_nearest(targets, WHOLE, "float32") is targets and BEST.nearest > 0
-    assert isinstance(with_nearest(targets, BEST, "float32"), WithNearest)
+    assert with_nearest(targets, WHOLE, "compact", "float32") is targets and BEST.nearest > 0
+    assert with_nearest(targets, BEST, "resnet18", "float32") is targets, "cosines of other features were not measured"
+    found = with_nearest(targets, BEST, "compact", "bfloat16")
+    assert isinstance(found, WithNearest) and found.dtype == torch.bfloat16 and found.scale == SCALES["compact"]
 
 
 def test_in_a_video_it_changes_scores_and_goes_on_from_a_checkpoint(segmenter):

@@ -61,7 +61,7 @@ class Config:
     leap: float = _number(0.0, 0.0, 8.0, "while a target is seen where it was, a large part of its mask may lie so far from "
                           "the last mask, in square roots of its area; 0: anywhere", "ours; the paper has 0")
     nearest: float = _number(0.0, 0.0, 0.9, "share of what R reads that comes from the remembered cells that a position is "
-                             "most like; the rest is D's", "ours; the paper has 0")
+                             "most like, with the backbone compact; the rest is D's", "ours; the paper has 0")
     min_pixels: int = _number(10, 0, 100000, "an object with fewer predicted pixels is not learned from", "authors' code")
     aggregation: str = _choice("softmax", ("softmax", "min"), "background as the product of (1 - p), then a softmax over "
                                "log-odds; or the least (1 - p), then a softmax over odds", "3.4; min: authors' code")

@@ -252,8 +252,8 @@ class Video:
         self.working_size = segmenter.working_size(self.size)
         self.ids: list[int] = []
         self.frame_index = 0
-        self.targets = with_nearest(segmenter.targets(self.config), self.config, segmenter.precision)
         c = self.config
+        self.targets = with_nearest(segmenter.targets(c), c, segmenter.backbone.name, segmenter.precision)
         self.windows = Windows(self.size, self.working_size, c.window_share, c.window_zoom, c.window_room, c.window_joint)
         self.seen = self.probabilities = self.labels = None
         self.stopwatch = Stopwatch(segmenter.device)

@@ -17,13 +17,16 @@ from torch import Tensor
 from ..config import Config
 from ..target_model import FirstFrame, OnlineTargets
 
-SCALE, OFFSET = 4.75, 0.25
-"""s' = SCALE s + OFFSET, on features of `compact`. Masks are best cut with an offset of 0.52 (`vosedu rivals`); but while an
-object is hidden, many positions are as like it as its background, and 0.52 there is taken for it (docs/presets.md)."""
+SCALES = {"compact": (4.75, 0.25)}
+"""Backbone -> scale and offset of s'; for others cosines mean something else, and D is asked alone. Masks are best cut with an
+offset of 0.52 (`vosedu rivals`); but while an object is hidden, many positions are as like it as its background, and 0.52 there
+is taken for it (docs/presets.md)."""
 SURE = 0.9
 """Later frames: a cell is the object's or the background's where that covers so much of it, and else neither's."""
 NEVER = -2.0
 """Added to the cosines of cells that do not count."""
+MOST = 2**24
+"""Cosines at a time."""
 
 
 def covered(masks: Tensor, size: tuple[int, int]) -> Tensor:
@@ -49,6 +52,7 @@ class WithNearest:
     Args:
         targets: what is learned online: D, or another `protocols.Targets`.
         config: a and the rule for objects that are hardly there.
+        scale: of `SCALES`.
         precision: "float32" or "bfloat16", of the bank and its cosines; scores are float32.
 
     Attributes:
@@ -56,8 +60,8 @@ class WithNearest:
         inside, outside: 0 where a cell counts and `NEVER` where it does not, (N, 2, P), as dtype.
     """
 
-    def __init__(self, targets: OnlineTargets, config: Config, precision: str = "float32"):
-        self.targets, self.config, self.dtype = targets, config, getattr(torch, precision)
+    def __init__(self, targets: OnlineTargets, config: Config, scale: tuple[float, float], precision: str = "float32"):
+        self.targets, self.config, self.scale, self.dtype = targets, config, scale, getattr(torch, precision)
         self.bank: Tensor | None = None
         self.inside: Tensor | None = None
         self.outside: Tensor | None = None
@@ -84,10 +88,8 @@ class WithNearest:
         self._size = tuple(features.shape[-2:])
         seen = unit(features if features.dim() == 4 else features[None]).to(self.dtype)
         self._seen = seen.expand(len(self.bank), -1, -1)
-        cosines = seen @ self.bank.flatten(1, 2).mT
-        best, rest = ((cosines + part.flatten(1)[:, None]).amax(2).clamp_min(-1.0) for part in (self.inside, self.outside))
-        near = (SCALE * (best - rest).float() + OFFSET).unflatten(1, self._size)
-        return self.targets.scores(features).lerp(near, self.config.nearest)
+        near = torch.stack([self._likeness(n) for n in range(len(self.bank))]).unflatten(1, self._size)
+        return self.targets.scores(features).lerp(self.scale[0] * near + self.scale[1], self.config.nearest)
 
     def remember(self, masks: Tensor) -> None:
         """As `Targets.remember`."""
@@ -106,6 +108,15 @@ class WithNearest:
             old = part[:scored, 1]
             part[:scored, 1] = torch.where(present.view(-1, *[1] * (old.dim() - 1)), new, old)
 
+    def _likeness(self, n: int) -> Tensor:
+        """s (P,) of object n, in the frame that was scored last."""
+        bank, found = self.bank[n].flatten(0, 1), []
+        for rows in self._seen[n].split(max(1, MOST // len(bank))):
+            cosines = rows @ bank.mT
+            best, rest = ((cosines + part[n].flatten()).amax(1).clamp_min(-1.0) for part in (self.inside, self.outside))
+            found.append(best.float() - rest.float())
+        return torch.cat(found)
+
     def _penalty(self, cells: Tensor) -> Tensor:
         return torch.where(cells, 0.0, NEVER).to(self.dtype)
 
@@ -119,6 +130,8 @@ class WithNearest:
         self.bank, self.inside, self.outside = (state[f"nearest.{name}"].clone() for name in ("bank", "inside", "outside"))
 
 
-def with_nearest(targets: OnlineTargets, config: Config, precision: str) -> OnlineTargets:
-    """Target models, and where `config.nearest` is above 0 a bank beside them."""
-    return WithNearest(targets, config, precision) if config.nearest else targets
+def with_nearest(targets: OnlineTargets, config: Config, backbone: str, precision: str) -> OnlineTargets:
+    """Target models, and a bank beside them where `config.nearest` is above 0 and the backbone has a scale for it."""
+    if not config.nearest or backbone not in SCALES:
+        return targets
+    return WithNearest(targets, config, SCALES[backbone], precision)
