@@ -21,7 +21,7 @@ from ..protocols import Targets
 from ..refinement import Refinement
 from ..segmenter import READOUT, Segmenter
 from ..target_model import FirstFrame
-from ..training.offline import mask_loss
+from ..training.offline import mask_loss, output
 from ..training.samples import Samples
 from .propagation import Propagator, deformed
 
@@ -164,9 +164,8 @@ def tune_refinements(
         masks = torch.from_numpy(np.concatenate([lesson.masks for lesson in batch])).to(segmenter.device)
         for name, make in families.items():
             scores = torch.cat([scored(make, segmenter.config, lesson) for lesson in batch])
-            with torch.autocast(segmenter.device.type, torch.bfloat16, enabled=segmenter.precision == "bfloat16"):
-                logits = nets[name](maps, scores, tuple(masks.shape[1:]))
-            loss = mask_loss(logits.float(), masks, recipe.overlap)
+            logits = output(segmenter, nets[name], maps, scores, tuple(masks.shape[1:]))
+            loss = mask_loss(logits, masks, recipe.overlap)
             optimisers[name].param_groups[0]["lr"] = recipe.rate_at(n)
             optimisers[name].zero_grad(set_to_none=True)
             loss.backward()

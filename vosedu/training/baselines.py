@@ -20,7 +20,7 @@ from ..files.images import resized, to_size
 from ..refinement import Refinement
 from ..segmenter import Segmenter
 from ..weights import fill, part, read_state
-from .offline import Pretrained, Training
+from .offline import Pretrained, Training, output
 from .shots import Clips
 
 FINE_TUNE_STEPS = 100
@@ -116,7 +116,7 @@ class BaseTraining(Training):
         images = torch.from_numpy(np.stack([s.frame for s in shots]))[:, None]
         masks = torch.from_numpy(np.stack([s.mask for s in shots])).to(self.segmenter.device).float()
         reference, masks = (x.repeat_interleave(count, dim=0) for x in (self.features(images)[TARGET_DEPTH], masks))
-        return self.output(network, self.features(frames), reference, masks, tuple(frames.shape[2:4])), None
+        return output(self.segmenter, network, self.features(frames), reference, masks, tuple(frames.shape[2:4])), None
 
 
 def load_base_net(path: Path, channels: Sequence[int]) -> BaseNet:

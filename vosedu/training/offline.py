@@ -75,6 +75,17 @@ def score_jaccard(scores: Tensor, mask: np.ndarray) -> float:
     return jaccard((coarse > 0.5).cpu().numpy(), mask)
 
 
+def working_precision(segmenter: Segmenter) -> torch.autocast:
+    """A context in which a network that is trained works in bfloat16 if the segmenter does."""
+    return torch.autocast(segmenter.device.type, torch.bfloat16, enabled=segmenter.precision == "bfloat16")
+
+
+def output(segmenter: Segmenter, network: nn.Module, *inputs: object) -> Tensor:
+    """The output of a network that is trained, float32; see `working_precision`."""
+    with working_precision(segmenter):
+        return network(*inputs).float()
+
+
 class TargetModels:
     """D of each sequence's reference frame: learned when first asked for, then kept in files (Section 3.3).
 
@@ -204,7 +215,7 @@ class Training:
         each = features[TARGET_DEPTH].unflatten(0, frames.shape[:2])
         models = [self.models(clips, index) for clips, index in sequences]
         scores = torch.cat([m.scores(m.project(x)) for m, maps in zip(models, each, strict=True) for x in maps])
-        return self.output(network, features, scores, tuple(frames.shape[2:4])), scores
+        return output(self.segmenter, network, features, scores, tuple(frames.shape[2:4])), scores
 
     # What all kinds share.
 
@@ -212,15 +223,6 @@ class Training:
     def features(self, frames: Tensor) -> list[Tensor]:
         """F on uint8 frames (B, T, H, W, 3): five maps with B·T in front."""
         return list(self.segmenter.maps(frames.to(self.segmenter.device).flatten(0, 1)))
-
-    def precision(self) -> torch.autocast:
-        """A context in which a network that is trained works in bfloat16 if the segmenter does."""
-        return torch.autocast(self.segmenter.device.type, torch.bfloat16, enabled=self.segmenter.precision == "bfloat16")
-
-    def output(self, network: nn.Module, *inputs: object) -> Tensor:
-        """The output of a network that is trained, float32; see `precision`."""
-        with self.precision():
-            return network(*inputs).float()
 
     def losses(self, batch: tuple) -> Tensor:
         """`mask_loss` of a batch from `Samples`."""

@@ -22,7 +22,7 @@ from ..features import TARGET_DEPTH, Backbone, build_backbone
 from ..loss import pixel_weights
 from ..refinement import Refinement
 from ..segmenter import READOUT, Segmenter
-from .offline import Pretrained, Training, mask_loss, score_jaccard
+from .offline import Pretrained, Training, mask_loss, output, score_jaccard, working_precision
 from .shots import VOID, Clips
 
 FROZEN = ("body.conv1", "body.bn1", "body.layer1")
@@ -167,7 +167,7 @@ class FeatureTuning(Training):
     def losses(self, batch: tuple) -> Tensor:
         """Mean of `filter_loss` over a batch from `Samples`."""
         images, labels = self.with_references(batch)
-        each = self.output(self.shared, images.flatten(0, 1)).unflatten(0, images.shape[:2])
+        each = output(self.segmenter, self.shared, images.flatten(0, 1)).unflatten(0, images.shape[:2])
         return torch.stack([filter_loss(x, y) for x, y in zip(each, labels, strict=True)]).mean()
 
     @torch.no_grad()
@@ -259,7 +259,7 @@ class JointTraining(FeatureTuning):
     def losses(self, batch: tuple) -> Tensor:
         """`mask_loss` of R's logits plus `SCORES` times `score_loss` of the filters, of a batch from `Samples`."""
         images, labels = self.with_references(batch)
-        with self.precision():
+        with working_precision(self.segmenter):
             scores, logits = self.shared(images, labels)
         asked = labels[:, REFERENCES:]
         alone = torch.stack([score_loss(s, m) for s, m in zip(scores, asked, strict=True)]).mean()
