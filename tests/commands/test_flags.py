@@ -63,6 +63,16 @@ def test_the_short_side_is_the_backbones_unless_it_is_given(words, short_side):
     assert given(*words).short_side == short_side
 
 
+def test_the_remembered_cells_are_of_the_backbone_that_has_a_scale_for_them():
+    """Others have none by default, which is what results are noted with; who asks for them is told."""
+    assert given().config.nearest == 0.3 and given("--nearest", 0.1).config.nearest == 0.1
+    for words in ((), ("--nearest", 0)):
+        assert given("--backbone", "resnet18", *words).config == replace(BEST, nearest=0)
+    with pytest.raises(InputError) as caught:
+        given("--backbone", "resnet18", "--nearest", 0.1)
+    assert str(caught.value) == "--nearest is for the backbone compact: leave it out with resnet18"
+
+
 @pytest.mark.parametrize("f", NUMBERS, ids=lambda f: f.name)
 @pytest.mark.parametrize("end", ["low", "high"])
 def test_numbers_out_of_their_range_are_refused_with_it(f, end):

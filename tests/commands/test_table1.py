@@ -45,6 +45,17 @@ def test_the_rows_differ_in_what_the_table_says(segmenter, config):
     assert asked.refinement is segmenter.refinement
 
 
+@pytest.mark.parametrize(("less", "names"), [
+    ({"nearest": 0.0}, ["Ours + window", "Ours (default)"]), ({"leap": 0.0, "nearest": 0.0}, ["Ours (default)"]),
+    ({"leap": 0.0}, ["Ours + window", "Ours (default)"]),
+])
+def test_no_row_is_there_twice(segmenter, less, names):
+    """What is switched off has no row: it would be the row after it once more."""
+    rows = table1.our_rows(segmenter.changed(config=replace(BEST, **less)))
+    assert list(rows)[4:] == names
+    assert len({row.config for row in list(rows.values())[2:]}) == len(rows) - 2
+
+
 def test_departures_are_what_neither_preset_says():
     assert departures(PAPER) == {} and departures(FAST) == {}
     assert departures(BEST) == {"conditioning": "scale", "start_scale": 0.1, "projection_decay": 1000.0,

@@ -24,7 +24,7 @@ def test_covered_cells_by_hand():
     mask = torch.zeros(1, 4, 6)
     mask[0, :2, :3] = 1
     mask[0, 3, 5] = 1
-    assert covered(mask, (2, 2)).tolist() == [[1, 0, 0, pytest.approx(1 / 6)]]
+    assert covered(mask, (2, 2)).flatten().tolist() == [1, 0, 0, pytest.approx(1 / 6)]
 
 
 def test_a_calibrated_score_has_d_s_scale():

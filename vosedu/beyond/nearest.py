@@ -30,8 +30,8 @@ MOST = 2**24
 
 
 def covered(masks: Tensor, size: tuple[int, int]) -> Tensor:
-    """Share of every cell that a mask covers: (N, H, W) in {0, 1} -> (N, h·w)."""
-    return F.interpolate(masks[:, None].float(), size=size, mode="area")[:, 0].flatten(1)
+    """Share of every cell that a mask covers: (N, H, W) in {0, 1} -> (N, h, w)."""
+    return F.interpolate(masks[:, None].float(), size=size, mode="area")[:, 0]
 
 
 def unit(x: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ class WithNearest:
         """One more object; of its samples the bank takes the frame itself."""
         self.targets.learn(samples, seed)
         rows = unit(samples.features[:, 0].unflatten(2, samples.size)).to(self.dtype)
-        counts = [self._penalty(cells) for cells in first_cells(covered(samples.labels[:1], samples.size))]
+        counts = [self._penalty(cells) for cells in first_cells(covered(samples.labels[:1], samples.size).flatten(1))]
         found = [part[:, None].repeat(1, 2, *[1] * (part.dim() - 1)) for part in (rows, *counts)]
         known = (self.bank, self.inside, self.outside)
         self.bank, self.inside, self.outside = found if self.bank is None else map(torch.cat, zip(known, found, strict=True))
@@ -102,7 +102,7 @@ class WithNearest:
         self.targets.update()
         scored = len(self._seen)
         masks = self._masks[:scored]
-        present, share = masks.sum(dim=(1, 2)) >= self.config.min_pixels, covered(masks, self._size)
+        present, share = masks.sum(dim=(1, 2)) >= self.config.min_pixels, covered(masks, self._size).flatten(1)
         fresh = (self._seen, self._penalty(share >= SURE), self._penalty(share <= 1 - SURE))
         for part, new in zip((self.bank, self.inside, self.outside), fresh, strict=True):
             old = part[:scored, 1]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from ..beyond.nearest import SCALES
 from ..config import PRESETS, Config
 from ..device import machine
 from ..errors import InputError
@@ -103,7 +104,12 @@ class Settings:
             raise InputError(f"unknown preset '{args.preset}': choose one of {', '.join(PRESETS)}")
         changes = {f.name: getattr(args, f.name) for f in fields(Config) if getattr(args, f.name) is not None}
         short_side = architecture(args.backbone).short_side if args.short_side is None else args.short_side
-        return cls(replace(PRESETS[args.preset], **changes), args.preset, args.backbone, tuple(args.weights),
+        config = replace(PRESETS[args.preset], **changes)
+        if config.nearest and args.backbone not in SCALES:
+            if "nearest" in changes:
+                raise InputError(f"--nearest is for the backbone {', '.join(SCALES)}: leave it out with {args.backbone}")
+            config = replace(config, nearest=0.0)
+        return cls(config, args.preset, args.backbone, tuple(args.weights),
                    not args.no_refinement, args.device, args.precision, args.threads, args.seed, short_side)
 
     @classmethod

@@ -54,14 +54,14 @@ def run(args: argparse.Namespace) -> int:
 
 def our_rows(segmenter: Segmenter) -> dict[str, Engine]:
     """D-only, no update, ours, fast: one segmenter under several settings, all the paper's method; and what the settings
-    have beyond it: ours with a window, then without leaps, and ours as it is set."""
+    have beyond it, one by one: ours with a window, then without leaps, and ours as it is set."""
     config, paper = segmenter.config, method(segmenter.config)
     still = segmenter.changed(config=replace(paper, cg_update=0))
     rows = {"D-only": still.changed(refinement=None), "Ours - no update": still, "Ours": segmenter.changed(config=paper),
             "Ours (fast)": segmenter.changed(config=replace(PRESETS["fast"], **departures(paper)))}
-    if config.window_share:
+    if config.window_share and (config.leap or config.nearest):
         rows["Ours + window"] = segmenter.changed(config=replace(config, leap=0.0, nearest=0.0))
-    if config.leap:
+    if config.leap and config.nearest:
         rows["+ no leaps"] = segmenter.changed(config=replace(config, nearest=0.0))
     return rows if config == paper else {**rows, "Ours (default)": segmenter}
 

@@ -62,7 +62,7 @@ class Generative(Family):
         """Projection and mixture of the frame itself."""
         x = samples.features[:, 0].mT
         centre, basis = principal(x, min(DIMENSIONS, *x.shape[1:]))
-        means, variances = mixture((x - centre) @ basis, covered(samples.labels[:1], samples.size))
+        means, variances = mixture((x - centre) @ basis, covered(samples.labels[:1], samples.size).flatten(1))
         return {"centre": centre, "basis": basis, "means": means, "variances": variances}
 
     def raw(self, x: Tensor) -> Tensor:
@@ -72,7 +72,8 @@ class Generative(Family):
 
     def follow(self, x: Tensor, masks: Tensor) -> dict[str, Tensor]:
         """Every parameter moves towards that of the last mask."""
-        new = dict(zip(("means", "variances"), mixture(self._projected(x), covered(masks, x.shape[-2:])), strict=True))
+        found = mixture(self._projected(x), covered(masks, x.shape[-2:]).flatten(1))
+        new = dict(zip(("means", "variances"), found, strict=True))
         return {name: torch.lerp(self.parts[name][: len(x)], part, RATE) for name, part in new.items()}
 
     def _projected(self, x: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class Matching(Family):
     def first(self, samples: FirstFrame, seed: int) -> dict[str, Tensor]:
         """The frame itself in the first slot, the others empty."""
         x = samples.features[:, 0].unflatten(2, samples.size)
-        inside, outside = first_cells(covered(samples.labels[:1], samples.size))
+        inside, outside = first_cells(covered(samples.labels[:1], samples.size).flatten(1))
         room = (0, 0, 0, RECENT)
         return {"bank": F.pad(unit(x)[:, None], (0, 0, *room)), "inside": F.pad(inside[:, None], room),
                 "outside": F.pad(outside[:, None], room), "turn": torch.zeros(1, dtype=torch.int64, device=x.device)}
@@ -65,7 +65,7 @@ class Matching(Family):
         """The frame that was scored last replaces the oldest of the later ones."""
         known = {name: self.parts[name][: len(x)].clone() for name in ("bank", "inside", "outside", "turn")}
         rows, slot = torch.arange(len(x), device=x.device), 1 + known["turn"] % RECENT
-        share = covered(masks, x.shape[-2:])
+        share = covered(masks, x.shape[-2:]).flatten(1)
         for name, part in (("bank", unit(x)), ("inside", share >= SURE), ("outside", share <= 1 - SURE)):
             known[name][rows, slot] = part
         return {**known, "turn": known["turn"] + 1}
@@ -93,5 +93,5 @@ class LocalMatching(Matching):
 
     def follow(self, x: Tensor, masks: Tensor) -> dict[str, Tensor]:
         """The frame that was scored last is the previous one of the next."""
-        share = covered(masks, x.shape[-2:])
+        share = covered(masks, x.shape[-2:]).flatten(1)
         return {"last": unit(x), "last_inside": share >= 0.5, "last_outside": share < 0.5}

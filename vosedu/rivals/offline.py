@@ -68,7 +68,7 @@ def scored(make: Callable[[Config], Targets], config: Config, lesson: Lesson) ->
         parts = getattr(targets, "parts", {})
         if "previous" in parts:
             before = torch.from_numpy(deformed((mask == 1).astype(np.uint8), rng)[None]).to(x)
-            parts["previous"] = covered(before, x.shape[-2:]).unflatten(1, x.shape[-2:])
+            parts["previous"] = covered(before, x.shape[-2:])
         found.append(targets.scores(x)[0])
     return torch.stack(found).clone()
 
@@ -88,11 +88,11 @@ def train_propagator(
             source, index, frames, masks = samples[number]
             shot = samples.sources[source].clips.reference(index)
             every = segmenter.features(np.concatenate([shot.frame[None], frames]))[TARGET_DEPTH].clone()
-            share = covered(torch.from_numpy(shot.mask[None]).to(every), every.shape[-2:]).unflatten(1, every.shape[-2:])
+            share = covered(torch.from_numpy(shot.mask[None]).to(every), every.shape[-2:])
             target = (every[:1] * share).sum(dim=(2, 3)) / share.sum().clamp_min(1e-3)
             rng = np.random.default_rng((number, 1))
             before = torch.from_numpy(np.stack([deformed((mask == 1).astype(np.uint8), rng) for mask in masks])).to(every)
-            previous = covered(before, every.shape[-2:]).unflatten(1, every.shape[-2:])
+            previous = covered(before, every.shape[-2:])
             scores = network(every[1:], target.expand(len(masks), -1), previous)
             losses.append(mask_loss(*coarse(READOUT[0] * scores + READOUT[1], torch.from_numpy(masks).to(every)), 0.5))
         optimiser.zero_grad()

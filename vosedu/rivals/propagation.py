@@ -78,8 +78,8 @@ class Propagation(Family):
     def first(self, samples: FirstFrame, seed: int) -> dict[str, Tensor]:
         """Of the frame itself."""
         share = covered(samples.labels[:1], samples.size)
-        mean = (samples.features[:, 0] * share[:, None]).sum(2) / share.sum(1, keepdim=True).clamp_min(1e-3)
-        return {"target": mean, "previous": share.unflatten(1, samples.size)}
+        mean = (samples.features[:, 0] * share.flatten(1)[:, None]).sum(2) / share.sum((1, 2))[:, None].clamp_min(1e-3)
+        return {"target": mean, "previous": share}
 
     def raw(self, x: Tensor) -> Tensor:
         """The network's scores."""
@@ -87,7 +87,7 @@ class Propagation(Family):
 
     def follow(self, x: Tensor, masks: Tensor) -> dict[str, Tensor]:
         """The last mask is the previous one of the next frame."""
-        return {"previous": covered(masks, x.shape[-2:]).unflatten(1, x.shape[-2:])}
+        return {"previous": covered(masks, x.shape[-2:])}
 
     def _take(self, found: dict[str, Tensor]) -> None:
         """An object that was lost has no previous mask: unlike the other families it does not keep its last one."""

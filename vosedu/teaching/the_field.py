@@ -136,7 +136,7 @@ class Linear(Family):
 
     def first(self, samples: FirstFrame, seed: int) -> dict[str, Tensor]:
         """What the learner makes of the frame itself."""
-        inside = covered(samples.labels[:1], samples.size)[0]
+        inside = covered(samples.labels[:1], samples.size).flatten()
         found = torch.as_tensor(self.learner(samples.features[0, 0], inside, self.ridge))
         return {"weights": found.to(samples.features)[None]}
 

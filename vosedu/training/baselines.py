@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..aggregation import answer, laid_over
 from ..augmentation import first_frame_samples
 from ..beyond.first_pass import batches
+from ..beyond.nearest import covered
 from ..features import TARGET_DEPTH
 from ..files.images import resized, to_size
 from ..refinement import Refinement
@@ -49,8 +50,8 @@ class TargetEncoder(nn.Module):
 
     def target(self, features: Tensor, masks: Tensor) -> Tensor:
         """Maps (B, C, h, w) and masks (B, H, W) of reference frames -> their encodings (B, width, h, w)."""
-        covered = F.interpolate(masks[:, None], size=features.shape[-2:], mode="area")
-        return self.encode(torch.cat([features, covered], dim=1))
+        share = covered(masks, features.shape[-2:])
+        return self.encode(torch.cat([features, share[:, None]], dim=1))
 
     def forward(self, features: Tensor, target: Tensor) -> Tensor:
         """Maps (B, C, h, w) of test frames and encodings (B, width, h, w) -> scores (B, h, w)."""

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..augmentation import first_frame_samples
+from ..beyond.nearest import covered
 from ..errors import InputError
 from ..evaluation.metrics import jaccard
 from ..features import TARGET_DEPTH, Backbone, build_backbone
@@ -117,11 +118,6 @@ def filter_loss(maps: Tensor, labels: Tensor) -> Tensor:
         labels: (REFERENCES + T, H, W), 1 on the target, 0 elsewhere, or `VOID`, which only the others may have.
     """
     return score_loss(filter_scores(maps, labels), labels[REFERENCES:])
-
-
-def covered(masks: Tensor, size: tuple[int, int]) -> Tensor:
-    """Share of each cell that the target covers: (K, H, W) -> (K, h, w)."""
-    return F.interpolate(masks[:, None], size=size, mode="area")[:, 0]
 
 
 class FeatureTuning(Training):
