@@ -106,6 +106,23 @@ def test_fine_tuning_pairs_each_sample_with_its_label_and_the_first_frame(traine
     assert 2e-4 < max(moved) < 6e-4, "five steps of Adam of 1e-4 each"
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_its_r_works_in_the_precision_of_the_others(trained, monkeypatch, precision):
+    """While it is fine-tuned, and in every frame: rows of a table are compared in one precision. Parameters stay float32."""
+    _, path, _ = trained
+    segmenter = Segmenter.from_pretrained(config=TINY, device="cpu", precision=precision)
+    net = baselines.load_base_net(path, segmenter.backbone.channels)
+    monkeypatch.setattr(baselines, "FINE_TUNE_STEPS", 2)
+    lower, forward = [], baselines.Refinement.forward
+    monkeypatch.setattr(baselines.Refinement, "forward",
+                        lambda *args: (lower.append(torch.is_autocast_enabled("cpu")), forward(*args))[1])
+    frames, labels = moving_shapes(frames=2)
+    video = baselines.BaseSegmenter(segmenter, net, fine_tune=True).start(frames[0], labels[0])
+    video.step(frames[1])
+    assert lower == 3 * [precision == "bfloat16"], "twice for its first frame, and once"
+    assert all(x.dtype == torch.float32 for x in (*video._targets[0][0].parameters(), video.probabilities))
+
+
 def test_the_bundled_net_finds_a_target(segmenter):
     clip = load_clip("tumble", short_side=240, frames=10)
     net = baselines.load_base_net(weights.BUNDLED_BASE, segmenter.backbone.channels)

@@ -18,6 +18,7 @@ from torch import Tensor
 from ..features import TARGET_DEPTH
 from ..files.images import resized, to_size
 from ..training.baselines import BaseNet, BaseSegmenter, BaseVideo
+from ..training.offline import output
 from ..training.shots import VOID
 
 SURE = 0.97
@@ -99,4 +100,4 @@ class AdaptiveVideo(BaseVideo):
 
     def _logits(self, net: BaseNet, n: int, maps: tuple[Tensor, ...], size: tuple[int, int]) -> Tensor:
         first, mask = self._first[n]
-        return net(maps, first[TARGET_DEPTH], mask[None], size)[0]
+        return output(self.base.segmenter, net, maps, first[TARGET_DEPTH], mask[None], size)[0]

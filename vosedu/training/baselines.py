@@ -174,7 +174,7 @@ class BaseSegmenter:
             chosen = [next(order) for _ in range(FINE_TUNE_BATCH)]
             features = [x[chosen] for x in maps]
             each = (x.expand(FINE_TUNE_BATCH, *x.shape[1:]) for x in (reference, masks))
-            logits = net(features, *each, mask.shape)
+            logits = output(segmenter, net, features, *each, mask.shape)
             loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels[chosen]).to(logits))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -222,7 +222,7 @@ class BaseVideo:
         self.frame_index += 1
         features = segmenter.features(small[None])
         logits = [
-            net.refinement(features, net.encoder(features[TARGET_DEPTH], target), self.working_size)
+            output(segmenter, net.refinement, features, net.encoder(features[TARGET_DEPTH], target), self.working_size)
             for net, target in self._targets
         ]
         self.probabilities, _, self.labels = answer(torch.cat(logits), self.ids, self.size, segmenter.config.aggregation)
