@@ -2,7 +2,7 @@
 
     python -m benchmarks.mosaic [--frames 16] [--rows 432 336 288 240] [--objects 1 8] [--json FILE]
 
-Eight bundled scenes side by side are one video of 1280 x 720; in each the first object is tracked. Each has a window of its own
+Eight bundled scenes side by side are one video of 1278 x 720; in each the first object is tracked. Each has a window of its own
 then, so F runs once for every object, and R. `--short-side` sets the rows of all windows alike; the last rows of the table look
 at the whole frame (`--window-zoom 1`). Seconds are the processor's, on one thread, so that others on the machine matter less;
 they are compared with one object (the first) at the first number of rows.
@@ -23,16 +23,16 @@ from vosedu.evaluation.metrics import SequenceScorer
 from vosedu.files.clip import Clip, load_clip
 
 SCENES = ("tumble", "fast", "hidden", "late", "lookalikes", "shadow", "huddle", "thin")
-TILE = 240, 320
-"""Rows and columns of a scene in the mosaic; four in a row make 1280 columns, three rows 720: one row stays grey."""
+TILE, ACROSS = (240, 426), 3
+"""Rows and columns of a scene in the mosaic, and how many stand side by side. One place of nine stays grey."""
 
 
 def mosaic(frames: int) -> Clip:
     """The scenes side by side; object n + 1 is the first of scene n."""
-    pictures = np.full((frames, 3 * TILE[0], 4 * TILE[1], 3), 128, np.uint8)
+    pictures = np.full((frames, 3 * TILE[0], ACROSS * TILE[1], 3), 128, np.uint8)
     masks = np.zeros(pictures.shape[:3], np.uint8)
     for n, name in enumerate(SCENES):
-        clip, (row, column) = load_clip(name, frames=frames), divmod(n, 4)
+        clip, (row, column) = load_clip(name, frames=frames), divmod(n, ACROSS)
         first = np.unique(clip.masks[0])[1]
         place = np.s_[row * TILE[0] : (row + 1) * TILE[0], column * TILE[1] : (column + 1) * TILE[1]]
         for k in range(frames):
@@ -67,7 +67,7 @@ def main() -> None:
     torch.set_num_threads(1)
     clip, cases = mosaic(args.frames), []
     base = Segmenter.from_pretrained("compact", precision="auto")
-    print("| rows | greatest zoom | objects | windows | ms a frame | times one object | J |\n|---|---|---|---|---|---|---|")
+    print("| rows | greatest zoom | objects | windows | ms a frame | times one object | J |\n" + 7 * "|---" + "|")
     for zoom in (BEST.window_zoom, 1.0):
         for rows in args.rows if zoom > 1 else args.rows[:1]:
             segmenter = base.changed(config=replace(BEST, window_zoom=zoom), short_side=rows)

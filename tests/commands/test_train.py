@@ -66,6 +66,13 @@ def test_train_goes_on_from_weights(train, davis, tmp_path, capsys):
     assert {key.split(".")[0] for key in was if not torch.equal(was[key], now[key])} == {"layer4"}
 
 
+def test_train_gives_r_what_it_will_read(train, tmp_path):
+    """Remembered cells beside D unless they are switched off; a window, never."""
+    assert train("r") == 0 and train("n", "--nearest", "0.3", "--window-share", "0.06") == 0
+    found = {name: {file.stem.endswith("-nearest") for file in (tmp_path / name / "targets").glob("*.pt")} for name in "rn"}
+    assert found == {"r": {False}, "n": {True}}
+
+
 def test_train_refuses_another_recipe(train, capsys):
     assert train("r") == 0 and train("r", "--seed", 1) == 2
     assert "begun with seed 0" in capsys.readouterr().err

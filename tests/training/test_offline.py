@@ -2,16 +2,19 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from tiny_training import training
+from tiny_training import TINY, training
 from torch import nn
 
 from vosedu.errors import InputError
+from vosedu.features import TARGET_DEPTH
+from vosedu.target_model import OnlineTargets
 from vosedu.training.conv5 import CONV5_RATE, Conv5Training
 from vosedu.training.curves import COLUMNS, read_table
 from vosedu.training.kinds import KINDS
@@ -30,6 +33,24 @@ def test_training_lowers_the_loss_and_writes_its_curves(tmp_path):
     assert cv2.imread(str(tmp_path / "training.png")).shape == (352, 990, 3)
     assert not refinement.training and not any(p.requires_grad for p in refinement.parameters())
     assert len(list((tmp_path / "targets").glob("*.pt"))) == 6
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_r_reads_what_it_reads_in_a_video(tmp_path, share):
+    """D's scores, and the share of remembered cells that the settings have; learned once, then from the file."""
+    run, disks = training(tmp_path)
+    run.segmenter = run.models.segmenter = run.segmenter.changed(config=replace(TINY, nearest=share))
+    shot = disks.draw(1, np.random.default_rng(5))
+    video = run.segmenter.start(*disks.reference(1))
+    expected = video.targets.scores(run.segmenter.features(shot.frame[None])[TARGET_DEPTH][0])
+    assert isinstance(video.targets, OnlineTargets) == (share == 0)
+    for _ in range(2):
+        _, scores = run.logits(run.network, [(disks, 1)], torch.from_numpy(shot.frame[None, None]))
+        torch.testing.assert_close(scores, expected)
+    (file,) = (tmp_path / "targets").glob("*.pt")
+    run.models.segmenter = run.segmenter.changed(config=replace(TINY, nearest=0.3 - share))
+    _, other = run.logits(run.network, [(disks, 1)], torch.from_numpy(shot.frame[None, None]))
+    assert (other - expected).abs().max() > 0.01 and file.exists(), "other settings have a file of their own"
 
 
 def test_a_resumed_run_is_the_same_run(tmp_path):

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -54,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
     )
     joined = processes.join_processes(pick_device(args.device))
     segmenter = settings.segmenter()
-    segmenter = segmenter.changed(config=method(segmenter.config))  # a clip is looked at as a whole
+    # a clip is looked at as a whole, and R reads what it will read in a video
+    segmenter = segmenter.changed(config=replace(method(segmenter.config), nearest=segmenter.config.nearest))
     # once more, for the segmenter's has its batch normalisation folded away; what is trained and written has not
     pretrained = offline.Pretrained(*load_pretrained(args.backbone, args.weights))
     path = args.out / f"{args.backbone}{kind.suffix}.safetensors"

@@ -20,13 +20,14 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from ..beyond.nearest import with_nearest
 from ..errors import InputError
 from ..evaluation.metrics import jaccard
 from ..features import TARGET_DEPTH, Backbone, architecture
 from ..files.whole import sweep, write_bytes
 from ..refinement import Refinement
 from ..segmenter import Segmenter
-from ..target_model import TargetModel
+from ..target_model import OnlineTargets, TargetModel
 from .checkpoints import reading_checkpoint, save_weights, serialise
 from .curves import COLUMNS, add_row, draw_curves
 from .processes import mean_over_processes, place, share_batchnorm
@@ -87,25 +88,35 @@ def output(segmenter: Segmenter, network: nn.Module, *inputs: object) -> Tensor:
 
 
 class TargetModels:
-    """D of each sequence's reference frame: learned when first asked for, then kept in files (Section 3.3).
+    """D of each sequence's reference frame: learned when first asked for, then kept in files (Section 3.3). Where the settings
+    have remembered cells beside it (`beyond.nearest`), so has the file: R learns from what it will read.
 
     Args:
         segmenter: its backbone and settings learn D.
         folder: of one file per sequence.
     """
 
+    D, CELLS = tuple(TargetModel.__dataclass_fields__), ("bank", "inside", "outside")
+
     def __init__(self, segmenter: Segmenter, folder: Path):
         self.segmenter, self.folder = segmenter, folder
 
-    def __call__(self, clips: Clips, index: int) -> TargetModel:
-        path = self.folder / f"{clips.key(index)}.pt"
-        device = self.segmenter.device
+    def __call__(self, clips: Clips, index: int) -> OnlineTargets:
+        """Ready to score frames; there is no memory."""
+        s, targets = self.segmenter, OnlineTargets(self.segmenter.config)
+        found = with_nearest(targets, s.config, s.backbone.name, s.precision)
+        cells = self.CELLS if found is not targets else ()
+        path = self.folder / f"{clips.key(index)}{'-nearest' if cells else ''}.pt"
         if not path.exists():
-            video = self.segmenter.start(*clips.reference(index))
-            parts = {name: getattr(video.targets.model, name).cpu() for name in TargetModel.__dataclass_fields__}
+            learned = s.start(*clips.reference(index)).targets
+            parts = {name: getattr(learned.model, name) for name in self.D} | {name: getattr(learned, name) for name in cells}
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_bytes(path, serialise(parts))
-        return TargetModel(**torch.load(path, map_location=device, weights_only=True))
+            write_bytes(path, serialise({name: part.cpu() for name, part in parts.items()}))
+        parts = torch.load(path, map_location=s.device, weights_only=True)
+        targets.model = TargetModel(**{name: parts[name] for name in self.D})
+        for name in cells:
+            setattr(found, name, parts[name])
+        return found
 
 
 class Training:
@@ -209,12 +220,12 @@ class Training:
         """What the network makes of frames (B, T, H, W, 3) of B sequences.
 
         Returns:
-            Logits (B·T, H, W), and D's scores (B·T, h, w) or None without D; float32.
+            Logits (B·T, H, W), and the scores that R reads (B·T, h, w) or None without D; float32.
         """
         features = self.features(frames)
         each = features[TARGET_DEPTH].unflatten(0, frames.shape[:2])
-        models = [self.models(clips, index) for clips, index in sequences]
-        scores = torch.cat([m.scores(m.project(x)) for m, maps in zip(models, each, strict=True) for x in maps])
+        targets = [self.models(clips, index) for clips, index in sequences]
+        scores = torch.cat([known.scores(x) for known, maps in zip(targets, each, strict=True) for x in maps])
         return output(self.segmenter, network, features, scores, tuple(frames.shape[2:4])), scores
 
     # What all kinds share.
@@ -265,7 +276,7 @@ class Training:
 
     @torch.no_grad()
     def validate(self, clips: Clips, shots: int = 4) -> tuple[float, float, float]:
-        """Loss, J of the network and J of D alone (threshold 0.5; NaN without D), means over `shots` frames of every
+        """Loss, J of the network and J of the scores alone (threshold 0.5; NaN without D), means over `shots` frames of every
         sequence."""
         network, found = self.trained(), []
         for index in range(len(clips)):
