@@ -6,7 +6,7 @@ most like:
 
     s(i) = max_fg x_iᵀ m_j - max_bg x_iᵀ m_j,    what R reads = (1 - a) D(x_i) + a s'(i),
 
-s' being s on D's scale, and a `Config.nearest`. Matching alone is far behind D (docs/field.md), but errs elsewhere. The paper's
+s' being s on D's scale, and a `Config.nearest`. Matching alone is behind D (docs/field.md), but errs elsewhere. The paper's
 method has D alone.
 """
 
