@@ -31,7 +31,8 @@ MOST = 2**24
 
 def covered(masks: Tensor, size: tuple[int, int]) -> Tensor:
     """Share of every cell that a mask covers: (N, H, W) in {0, 1} -> (N, h, w)."""
-    return F.interpolate(masks[:, None].float(), size=size, mode="area")[:, 0]
+    masks = masks if masks.is_floating_point() else masks.float()
+    return F.interpolate(masks[:, None], size=size, mode="area")[:, 0]
 
 
 def unit(x: Tensor) -> Tensor:
