@@ -1,6 +1,6 @@
 """Eight small objects, each far from the others: what a frame costs, and J, by the size of what each is seen at.
 
-    python -m benchmarks.mosaic [--frames 16] [--rows 432 336 288 240] [--objects 1 8] [--json FILE]
+    python -m benchmarks.mosaic [--frames 17] [--rows 432 336 288 240] [--objects 1 4 8] [--json FILE]
 
 Eight bundled scenes side by side are one video of 1278 x 720; in each the first object is tracked. Each has a window of its own
 then, so F runs once for every object, and R. `--short-side` sets the rows of all windows alike; the last rows of the table look
@@ -14,13 +14,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
 from vosedu import BEST, Segmenter
 from vosedu.evaluation.metrics import SequenceScorer
 from vosedu.files.clip import Clip, load_clip
+from vosedu.files.images import resized, to_size
 
 SCENES = ("tumble", "fast", "hidden", "late", "lookalikes", "shadow", "huddle", "thin")
 TILE, ACROSS = (240, 426), 3
@@ -36,9 +36,8 @@ def mosaic(frames: int) -> Clip:
         first = np.unique(clip.masks[0])[1]
         place = np.s_[row * TILE[0] : (row + 1) * TILE[0], column * TILE[1] : (column + 1) * TILE[1]]
         for k in range(frames):
-            pictures[k][place] = cv2.resize(clip.frames[k], TILE[::-1], interpolation=cv2.INTER_AREA)
-            seen = cv2.resize((clip.masks[k] == first).astype(np.uint8), TILE[::-1], interpolation=cv2.INTER_NEAREST)
-            masks[k][place] = (n + 1) * seen
+            pictures[k][place] = resized(clip.frames[k], TILE)
+            masks[k][place] = np.where(to_size(clip.masks[k], TILE) == first, n + 1, 0)
     return Clip("mosaic", pictures, masks)
 
 
@@ -53,8 +52,8 @@ def measure(segmenter: Segmenter, clip: Clip, objects: int) -> dict[str, float]:
         seconds.append(time.process_time() - began)
         windows.append(len(set(video.windows.now)))
         scorer.add(k, labels, truth[k])
-    found = [scorer.j[i] for i in scorer.j]
-    return {"ms": 1000 * float(np.mean(seconds[1:])), "windows": float(np.mean(windows)), "J": float(np.mean(found))}
+    return {"ms": 1000 * float(np.mean(seconds[1:])), "windows": float(np.mean(windows)),
+            "J": float(np.mean(list(scorer.j.values())))}
 
 
 def main() -> None:

@@ -61,6 +61,9 @@ class WithNearest:
         inside, outside: 0 where a cell counts and `NEVER` where it does not, (N, 2, P), as dtype.
     """
 
+    CELLS = ("bank", "inside", "outside")
+    """What is remembered, by name."""
+
     def __init__(self, targets: OnlineTargets, config: Config, scale: tuple[float, float], precision: str = "float32"):
         self.targets, self.config, self.scale, self.dtype = targets, config, scale, getattr(torch, precision)
         self.bank: Tensor | None = None
@@ -123,12 +126,13 @@ class WithNearest:
 
     def state(self) -> dict[str, Tensor]:
         """All that later frames depend on."""
-        return self.targets.state() | {f"nearest.{name}": getattr(self, name) for name in ("bank", "inside", "outside")}
+        return self.targets.state() | {f"nearest.{name}": getattr(self, name) for name in self.CELLS}
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Go on from `state()`."""
         self.targets.load(state)
-        self.bank, self.inside, self.outside = (state[f"nearest.{name}"].clone() for name in ("bank", "inside", "outside"))
+        for name in self.CELLS:
+            setattr(self, name, state[f"nearest.{name}"].clone())
 
 
 def with_nearest(targets: OnlineTargets, config: Config, backbone: str, precision: str) -> OnlineTargets:

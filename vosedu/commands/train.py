@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ..beyond import method
 from ..device import machine, pick_device
 from ..errors import InputError
 from ..files import datasets
@@ -56,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     joined = processes.join_processes(pick_device(args.device))
     segmenter = settings.segmenter()
     # a clip is looked at as a whole, and R reads what it will read in a video
-    segmenter = segmenter.changed(config=replace(method(segmenter.config), nearest=segmenter.config.nearest))
+    segmenter = segmenter.changed(config=replace(segmenter.config, window_share=0.0))
     # once more, for the segmenter's has its batch normalisation folded away; what is trained and written has not
     pretrained = offline.Pretrained(*load_pretrained(args.backbone, args.weights))
     path = args.out / f"{args.backbone}{kind.suffix}.safetensors"

@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ..beyond.nearest import with_nearest
+from ..beyond.nearest import WithNearest, with_nearest
 from ..errors import InputError
 from ..evaluation.metrics import jaccard
 from ..features import TARGET_DEPTH, Backbone, architecture
@@ -96,8 +96,6 @@ class TargetModels:
         folder: of one file per sequence.
     """
 
-    D, CELLS = tuple(TargetModel.__dataclass_fields__), ("bank", "inside", "outside")
-
     def __init__(self, segmenter: Segmenter, folder: Path):
         self.segmenter, self.folder = segmenter, folder
 
@@ -105,17 +103,18 @@ class TargetModels:
         """Ready to score frames; there is no memory."""
         s, targets = self.segmenter, OnlineTargets(self.segmenter.config)
         found = with_nearest(targets, s.config, s.backbone.name, s.precision)
-        cells = self.CELLS if found is not targets else ()
+        cells = WithNearest.CELLS if found is not targets else ()
         path = self.folder / f"{clips.key(index)}{'-nearest' if cells else ''}.pt"
         if not path.exists():
             learned = s.start(*clips.reference(index)).targets
-            parts = {name: getattr(learned.model, name) for name in self.D} | {name: getattr(learned, name) for name in cells}
+            parts = dict(vars(learned.model))
+            parts |= {name: getattr(learned, name)[:, :1].clone() for name in cells}  # the frame once, not twice
             self.folder.mkdir(parents=True, exist_ok=True)
             write_bytes(path, serialise({name: part.cpu() for name, part in parts.items()}))
         parts = torch.load(path, map_location=s.device, weights_only=True)
-        targets.model = TargetModel(**{name: parts[name] for name in self.D})
         for name in cells:
-            setattr(found, name, parts[name])
+            setattr(found, name, parts.pop(name))
+        targets.model = TargetModel(**parts)
         return found
 
 
