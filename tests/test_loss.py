@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from helpers import DOUBLE, random_problem, relative
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from vosedu import literal
 from vosedu.loss import (
@@ -185,6 +186,33 @@ def test_a_sample_of_weight_zero_has_no_part_in_anything():
     taps = torch.randn(1, 9, 4, generator=torch.Generator().manual_seed(0), dtype=DOUBLE)
     for name in ("loss", "gradient", "product"):
         assert torch.allclose(getattr(both, name)(taps), getattr(two, name)(taps))
+
+
+class Copies(TorchDispatchMode):
+    """Notes how many numbers every copy has."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = [0]
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if function._overloadpacket._qualified_op_name in ("aten::clone", "aten::copy_", "aten::_to_copy"):
+            self.found.append(result.numel())
+        return result
+
+
+def test_no_product_copies_the_features_of_a_memory_that_is_not_full_yet():
+    """The slots in use of several objects do not lie side by side, and a matrix product of such would put them there first."""
+    x, y, gamma = random_problem(3, 2, 3, 64, (4, 6), (13, 17))
+    room = torch.zeros(2, 9, 64, 24, dtype=DOUBLE)
+    room[:, :3] = x.flatten(3)
+    taps, normal = torch.ones(2, 9, 64, dtype=DOUBLE), normal_form(y, 2 * torch.ones_like(y), (4, 6))
+    samples = WeightedSamples(room[:, :3], normal, gamma)
+    with Copies() as copies:
+        product = samples.product(taps)
+    assert 0 < max(copies.found) < x.numel()
+    assert torch.equal(product, WeightedSamples(x.flatten(3), normal, gamma).product(taps))
 
 
 def test_jacobian_products_are_adjoint():

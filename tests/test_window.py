@@ -8,8 +8,9 @@ import torch
 from helpers import FINDS, ROOM, assert_found, moving_shapes
 
 from vosedu import BEST, PAPER, WHOLE, Segmenter
+from vosedu.beyond import window
 from vosedu.beyond.close_up import Part
-from vosedu.beyond.window import Gaze, Window, Windows, joined
+from vosedu.beyond.window import KEPT, Gaze, Window, Windows, joined
 from vosedu.evaluation.metrics import jaccard
 
 SIZE = (200, 300)
@@ -142,6 +143,73 @@ def test_the_part_of_an_object_is_room_about_its_box():
     windows.follow(np.zeros(SIZE), [1, 2], 1)
     windows.look(np.zeros((*SIZE, 3), np.uint8))
     assert windows.parts([0]) == [Part(0, 0, 100, 150)], "it is lost"
+
+
+class Asked(Windows):
+    """Windows whose R, in place of `refined`, notes the averages that it is given, and makes them of the score maps."""
+
+    def __init__(self, monkeypatch, objects=1):
+        super().__init__(SIZE, (96, 144), 0.06, 1.0, room=1.0)
+        self.given = []
+        monkeypatch.setattr(window, "refined", self.refined)
+        for _ in range(objects):
+            self.gazes.append(Gaze(SIZE, 0.06, 1.0))
+            self.gazes[-1].box = 20.0, 20.0
+
+    def refined(self, network, features, scores, size, parts, beyond=None):
+        self.given.append(beyond and [None if average is None else average[0].item() for average in beyond])
+        made = [None if part.all_of(size) else score[0, :1].expand(64) for part, score in zip(parts, scores, strict=True)]
+        return scores, beyond or made
+
+    def ask(self, frame, objects=(0,), view=(0, 0, *SIZE)):
+        """R about objects, whose scores are the frame's number and 10 times theirs."""
+        self.now = [Window(*view)] * len(self.gazes)
+        scores = torch.stack([torch.full((2, 2), 10.0 * n + frame) for n in objects])
+        return self.refine(objects, lambda *_: "all of it", (), scores, self.working_size)
+
+
+def test_what_r_has_beyond_an_object_is_kept_for_some_frames(monkeypatch):
+    windows = Asked(monkeypatch)
+    for frame in range(1, 2 * KEPT + 2):
+        windows.ask(frame)
+    assert windows.given == [None, *[[1.0]] * (KEPT - 1), None, *[[1.0 + KEPT]] * (KEPT - 1), None]
+
+
+def test_it_is_kept_while_the_window_is_about_the_same(monkeypatch):
+    windows = Asked(monkeypatch)
+    for frame, (top, left, zoom) in enumerate([(0, 0, 2), (37, 37, 2), (38, 0, 2), (38, 0, 2), (38, 0, 3)]):
+        windows.ask(frame, view=(top, left, 200 // zoom, 300 // zoom))
+    assert windows.given == [None, [0.0], None, [2.0], None]  # a quarter of 150 is 37.5
+
+
+def test_each_object_has_its_own_average_and_who_shares_a_view_is_asked_with_the_others(monkeypatch):
+    windows = Asked(monkeypatch, objects=3)
+    for frame, objects in enumerate([(2,), (0,), (2,), (0, 2), (1, 0), (0, 1)]):
+        windows.ask(frame, objects)
+    assert windows.given == [None, None, [20.0], [1.0, 20.0], None, [4.0, 14.0]], "object 1 had none: both are made"
+
+
+def test_who_is_lost_is_looked_for_in_all_of_the_view_without_an_average_and_leaves_none(monkeypatch):
+    windows = Asked(monkeypatch, objects=2)
+    windows.ask(1, (0, 1))
+    windows.gazes[0].box = np.inf, np.inf
+    windows.ask(2, (0, 1))
+    assert windows.given == [None, [None, 11.0]]
+    assert windows.ask(3, (0,)) == "all of it" and len(windows.given) == 2, "one alone: by the network itself"
+    windows.gazes[0].box = 20.0, 20.0
+    windows.ask(4, (0, 1))
+    windows.ask(5, (0, 1))
+    assert windows.given[2:] == [None, [4.0, 14.0]], "its own was missing"
+
+
+def test_averages_can_be_taken_up_again(monkeypatch):
+    windows, other = Asked(monkeypatch, objects=2), Asked(monkeypatch, objects=0)
+    windows.ask(1, (1,))
+    windows.ask(2, (1,))
+    other.load(windows.state())
+    assert other.gazes[0].kept is None and other.gazes[1].kept[1:] == windows.gazes[1].kept[1:] == ((0, 0, *SIZE), 2)
+    assert torch.equal(other.gazes[1].kept.beyond, windows.gazes[1].kept.beyond)
+    assert torch.equal(other.state(), windows.state())
 
 
 def test_presets_have_it_where_it_belongs():

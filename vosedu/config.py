@@ -56,8 +56,8 @@ class Config:
     window_zoom: float = _number(3.0, 1.0, 8.0, "greatest zoom of such a window", "ours")
     window_joint: float = _number(1.0, 1.0, 8.0, "objects look through one window where it is at most so many times as high as "
                                   "their own", "ours")
-    window_room: float = _number(0.0, 0.0, 8.0, "R is asked about each of several objects within so many times its box, on a "
-                                 "CPU; 0: in all of the window", "ours; the paper has 0")
+    window_room: float = _number(0.0, 0.0, 8.0, "R is asked about each object within so many times its box, on a CPU; "
+                                 "0: in all of the window", "ours; the paper has 0")
     leap: float = _number(0.0, 0.0, 8.0, "while a target is seen where it was, a large part of its mask may lie so far from "
                           "the last mask, in square roots of its area; 0: anywhere", "ours; the paper has 0")
     nearest: float = _number(0.0, 0.0, 0.9, "share of what R reads that comes from the remembered cells that a position is "
@@ -95,7 +95,7 @@ WHOLE = replace(
 )
 """The paper's method with the numbers that measured better, each a named field (docs/presets.md): what the notebooks show."""
 
-BEST = replace(WHOLE, window_share=0.06, window_joint=1.3, window_room=1.5, leap=0.1, nearest=0.3)
+BEST = replace(WHOLE, window_share=0.06, window_joint=1.3, window_room=2.0, leap=0.1, nearest=0.3)
 """The default: WHOLE, windows (`beyond.window`), no leaps (`beyond.leaps`), remembered cells (`beyond.nearest`)."""
 
 PRESETS = {"best": BEST, "whole": WHOLE, "paper": PAPER, "fast": FAST}

@@ -139,7 +139,7 @@ class WeightedSamples:
     """
 
     def __init__(self, features: Tensor, normal: NormalForm, gamma: Tensor):
-        self.features = features
+        self.features = features.contiguous()  # a part of a memory of several objects is not, and each product would copy it
         self.size = normal.rhs.shape[-2:]
         self.stencil = normal.stencil * gamma[..., None, None, None]
         self.rhs = normal.rhs * gamma[..., None, None]

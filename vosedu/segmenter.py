@@ -5,6 +5,7 @@ A `Segmenter` is everything that stays the same from video to video; a `Video` i
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ from torch import Tensor, nn
 
 from .aggregation import answer, laid_over
 from .augmentation import first_frame_samples
-from .beyond.close_up import Part, refined
 from .beyond.corrections import corrected
 from .beyond.cuda_graphs import Replayed
 from .beyond.first_pass import FirstPass
@@ -192,13 +192,14 @@ class Segmenter:
         with torch.inference_mode():
             return (self.replayed.get("F", self._maps) if len(batch) == 1 else self._maps)(batch, network=self.backbone)
 
-    def logits(self, features: Sequence[Tensor], scores: Tensor, size: tuple[int, int], parts: Sequence[Part] = ()) -> Tensor:
-        """R, or the D-only readout: (N, H, W) logits from one image's maps and (N, h, w) scores. R may know each one's part."""
+    def logits(self, features: Sequence[Tensor], scores: Tensor, size: tuple[int, int],
+               closely: Callable[..., Tensor] | None = None) -> Tensor:
+        """R, or the D-only readout: (N, H, W) logits from one image's maps and (N, h, w) scores. On a CPU `closely` asks R."""
         with torch.inference_mode():
             # a GPU does all objects at once, and would wait for what changes its size
-            if len(parts) > 1 and self.device.type == "cpu" and not self.replayed and isinstance(self.refinement, Refinement):
+            if closely and self.device.type == "cpu" and not self.replayed and isinstance(self.refinement, Refinement):
                 with self._precision():
-                    return refined(self.refinement, features, scores, tuple(size), parts).float()
+                    return closely(self.refinement, features, scores, tuple(size)).float()
             if self.refinement is None:
                 scale, offset = self.readout
                 up = F.interpolate(scores[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
@@ -357,8 +358,7 @@ class Video:
         for view, maps in enumerate(features):
             members = [n for n, owner in enumerate(self.windows.owner) if owner == view]
             scores = self.seen if len(features) == 1 else self.seen[members]
-            close = self.windows.parts(members) if len(members) > 1 else ()
-            parts.append(self.segmenter.logits(maps, scores, self.working_size, close))
+            parts.append(self.segmenter.logits(maps, scores, self.working_size, partial(self.windows.refine, members)))
             order += members
         return parts[0] if len(parts) == 1 else torch.cat(parts)[[order.index(n) for n in range(len(order))]]
 

@@ -168,10 +168,11 @@ def crossings(folder, count, tmp_path):
 
 def test_the_way_of_a_frame_is_short(tmp_path):
     """A run over four frames makes so many more calls between modules than one over three: the way of one frame, with the
-    default settings: a window that follows the target, and cells that are looked up beside D, which make two of them."""
+    default settings: a window that follows the target, R about it there, which makes one of them, and cells that are looked up
+    beside D, which make two."""
     frames, labels = moving_shapes(4)
     write_mask(tmp_path / "first.png", labels[0])
     _, shorter, longer = (crossings(frames, n, tmp_path) for n in (2, 3, 4))  # the first run imports
     longer.subtract(shorter)
     calls = {(Path(a).stem, Path(b).stem, name): n for (a, b, name), n in longer.items() if n}
-    assert 10 < sum(calls.values()) <= 27, calls
+    assert 10 < sum(calls.values()) <= 28, calls

@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..files.images import CELL, resized, to_size
-from .close_up import OUTSIDE, Part
+from ..refinement import WIDTH, Refinement
+from .close_up import OUTSIDE, Part, refined
 
 SHRINKING = 0.95
 """An object is taken to have at least this part of the area that it was taken to have a frame before: what covers it makes its
@@ -34,6 +35,10 @@ LEAST = 0.25
 """Of a window's height and width that an object's part has at least."""
 MARGIN = 24
 """Pixels of the working size by which a part reaches further than the room asked for: its rim is less sure."""
+KEPT = 8
+"""Frames for which what R has on average beyond a part is kept."""
+TURNED = 0.25
+"""It is made anew where an edge of the window has moved by this part of the window's longer side."""
 
 
 class Window(NamedTuple):
@@ -49,6 +54,22 @@ class Window(NamedTuple):
         return picture[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
+class Kept(NamedTuple):
+    """What R has on average beyond an object's part, `close_up.average_beyond`, and since when."""
+
+    beyond: Tensor
+    """(64,)."""
+    window: Window
+    """In which it was made."""
+    age: int
+    """Frames that had it, the first included."""
+
+    def good(self, window: Window) -> bool:
+        """Whether it serves in another frame, of which this is the window."""
+        moved = max(abs(a - b) for a, b in zip(window, self.window, strict=True))
+        return self.age < KEPT and moved < TURNED * max(window.height, window.width)
+
+
 class Gaze:
     """Where one object is looked for.
 
@@ -62,12 +83,14 @@ class Gaze:
         area: that the object is taken to have, in pixels.
         centre: (row, column) of the window in pixels; it gives way where the window would leave the frame.
         box: (height, width) of the object's box about that centre, in pixels; infinite where it is lost.
+        kept: what R needs of the rest of the window, where it has been asked about the object's part alone.
     """
 
     def __init__(self, size: tuple[int, int], share: float, limit: float):
         self.size, self.share, self.limit = size, share, limit
         self.zoom, self.area, self.centre = 1.0, 0.0, (size[0] / 2, size[1] / 2)
         self.box = (math.inf, math.inf)
+        self.kept: Kept | None = None
 
     def follow(self, mask: np.ndarray, least: int = 1) -> None:
         """Turn to where the object is now: out at once, in slowly, and towards the whole frame while it is lost.
@@ -196,6 +219,30 @@ class Windows:
             found.append(Part(edges[0][0], edges[1][0], edges[0][1], edges[1][1]))
         return found
 
+    def refine(
+        self, objects: Sequence[int], network: Refinement, features: Sequence[Tensor], scores: Tensor, size: tuple[int, int]
+    ) -> Tensor:
+        """R's logits (N, h, w) for some objects who share a view, each in its part: `close_up.refined`.
+
+        Args:
+            objects: who they are.
+            network, features, scores, size: as `Refinement.forward` takes them, of that view and those objects.
+        """
+        parts, window, gazes = self.parts(objects), self.now[objects[0]], [self.gazes[n] for n in objects]
+        whole = [part == (0, 0, *size) for part in parts]
+        if whole == [True]:
+            return network(features, scores, size)
+        for gaze, everywhere in zip(gazes, whole, strict=True):
+            gaze.kept = None if everywhere else gaze.kept
+        good = all(everywhere or (gaze.kept and gaze.kept.good(window)) for gaze, everywhere in zip(gazes, whole, strict=True))
+        known = [gaze.kept and gaze.kept.beyond for gaze in gazes] if good else None
+        logits, beyond = refined(network, features, scores, size, parts, known)
+        for gaze, average in zip(gazes, beyond, strict=True):
+            if average is not None:
+                since = gaze.kept if good else Kept(average, window, 0)
+                gaze.kept = since._replace(age=since.age + 1)
+        return logits
+
     def spread(self, maps: Tensor, size: tuple[int, int], outside: float = OUTSIDE) -> Tensor:
         """Maps (N, h, w), each seen through its object's window, laid into the frame at a size: (N, *size)."""
         out = maps.new_full((len(maps), *size), outside)
@@ -223,12 +270,17 @@ class Windows:
                 gaze.follow(labels == i, least)
 
     def state(self) -> Tensor:
-        """(N, 6), zoom, area, centre and box: all that later frames depend on."""
-        return torch.tensor([(gaze.zoom, gaze.area, *gaze.centre, *gaze.box) for gaze in self.gazes], dtype=torch.float64)
+        """(N, 11 + 64), zoom, area, centre and box, and what is kept, its age first: all that later frames depend on."""
+        none = Kept(torch.zeros(WIDTH), Window(0, 0, 0, 0), 0)
+        rows = [(gaze.zoom, gaze.area, *gaze.centre, *gaze.box, kept.age, *kept.window, *kept.beyond.tolist())
+                for gaze in self.gazes for kept in [gaze.kept or none]]
+        return torch.tensor(rows, dtype=torch.float64)
 
     def load(self, state: Tensor) -> None:
         """Go on from `state()`."""
-        for zoom, area, row, column, *box in state.tolist():
+        for zoom, area, row, column, height, width, age, *rest in state.tolist():
             gaze = Gaze(self.size, self.share, self.limit)
-            gaze.zoom, gaze.area, gaze.centre, gaze.box = zoom, area, (row, column), tuple(box)
+            gaze.zoom, gaze.area, gaze.centre, gaze.box = zoom, area, (row, column), (height, width)
+            if age:
+                gaze.kept = Kept(torch.tensor(rest[4:]), Window(*map(int, rest[:4])), int(age))
             self.gazes.append(gaze)
