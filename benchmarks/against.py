@@ -5,7 +5,8 @@
 The old tree is checked out beside this one for the time of the run. Each has a process of its own, which waits while the others
 compute; all see the same frames, at the size that is asked for, with `objects` disks as the first mask. `old` is the old tree's
 default, `whole` this tree with the preset WHOLE, which does what that default did, `best` this tree's default, which also has a
-window for every object; both with the precision that the commands choose. Busy processes are loops on one core each.
+window for every object, and `view` that default with one view of the whole frame for all (`--window-zoom 1`); all with the
+precision that the commands choose. Busy processes are loops on one core each.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 WORKER = """
 import sys, json, time
+from dataclasses import replace
 try:
     from vosedu.beyond.waiting import wait_quietly
     wait_quietly()  # as the commands do
@@ -31,7 +33,8 @@ import vosedu
 name, frames = sys.argv[1], [cv2.imread(path)[..., ::-1] for path in sys.argv[2:]]
 new = hasattr(vosedu, "WHOLE")
 options = {"precision": "auto"} if new else {}
-segmenter = vosedu.Segmenter.from_pretrained("compact", config=vosedu.WHOLE if name == "whole" else vosedu.BEST, **options)
+config = vosedu.WHOLE if name == "whole" else replace(vosedu.BEST, window_zoom=1.0) if name == "view" else vosedu.BEST
+segmenter = vosedu.Segmenter.from_pretrained("compact", config=config, **options)
 videos = {}
 for line in sys.stdin:
     rows, objects, count = json.loads(line)
@@ -129,10 +132,11 @@ def main() -> None:
         sys.exit("against: the scene huddle is not in data/scenes")
     cases = []
     with checked_out(args.commit) as tree, ExitStack() as stack:
-        trees = {"old": tree, "whole": ROOT, "best": ROOT}
+        trees = {"old": tree, "whole": ROOT, "best": ROOT, "view": ROOT}
         workers = {name: stack.enter_context(process(WORKER, where, name, *paths)) for name, where in trees.items()}
-        print("| rows | objects | busy | old: ms a frame | first picture, s | whole: ms, times | s, times | best: ms | s |")
-        print("|---|---|---|---|---|---|---|---|---|")
+        print("| rows | objects | busy | old: ms a frame | first picture, s | whole: ms, times | s, times | best: ms | s "
+              "| view: ms | s |")
+        print("|" + 11 * "---|")
         for busy in args.busy:
             with ExitStack() as others:
                 for _ in range(busy):
