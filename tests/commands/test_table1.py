@@ -60,7 +60,7 @@ def test_departures_are_what_neither_preset_says():
     assert departures(PAPER) == {} and departures(FAST) == {}
     assert departures(BEST) == {"conditioning": "scale", "start_scale": 0.1, "projection_decay": 1000.0,
                                 "filter_decay": 1000.0, "first_share": 0.5, "window_share": 0.06, "window_joint": 1.3,
-                                "window_room": 1.5, "leap": 0.1, "nearest": 0.3}
+                                "window_room": 2.0, "leap": 0.1, "nearest": 0.3}
     assert departures(replace(PAPER, channels=7, samples=3)) == {"samples": 3}, "FAST has channels of its own"
 
 
