@@ -1,10 +1,9 @@
 """Frames per second on a GPU: from a decoded 480p frame to ids on the host, one object, networks as they are at work.
 
-    python -m benchmarks.gpu [--device cuda] [--frames 48] [--long 6000]
+    python -m benchmarks.gpu [--device cuda] [--frames 48]
 
 A disk moves over a blurred texture; ResNet-101 and its R have random parameters, for time does not depend on what they show.
 The first twelve frames, in which F and R are recorded as CUDA graphs, are not timed. Memory is the most that was allocated.
-`--long` goes on to that frame of each video and prints what is allocated there and on the way: it should not grow.
 """
 
 import argparse
@@ -17,7 +16,7 @@ import torch
 from vosedu.config import PRESETS
 from vosedu.device import machine, pick_device
 from vosedu.evaluation.frame_speed import SIZES, build
-from vosedu.segmenter import Segmenter, Video
+from vosedu.segmenter import Segmenter
 
 SIZE = SIZES["480p"]
 WARM = 12
@@ -46,27 +45,10 @@ def engine(backbone: str, preset: str, rows: int, precision: str, device: str) -
     return build(backbone, device, precision).changed(config=PRESETS[preset], short_side=rows)
 
 
-def allocated(device: torch.device) -> float:
-    """MB that tensors take on a GPU now; not a number elsewhere."""
-    return torch.cuda.memory_allocated() / 2**20 if device.type == "cuda" else float("nan")
-
-
-def go_on(video: Video, frames: list[np.ndarray], last: int) -> str:
-    """Step a video through the frames, there and back again, to frame `last`: what is allocated now, half way, and there."""
-    told, there_and_back, now = [], frames + frames[::-1], video.frame_index
-    for k in range(now, last + 1):
-        if k in (now, (now + last) // 2, last):
-            told.append(f"{allocated(video.segmenter.device):.1f} MB at frame {k}")
-        if k < last:
-            video.step(there_and_back[k % len(there_and_back)]).cpu()
-    return ", ".join(told)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--frames", type=int, default=48, help="that are timed")
-    parser.add_argument("--long", type=int, default=0, metavar="N", help="go on to frame N, for the memory (default: do not)")
     args = parser.parse_args()
     device = pick_device(args.device)
     frames, mask = moving_disk(1 + WARM + args.frames)
@@ -91,8 +73,6 @@ def main() -> None:
         backbone, preset, rows, precision = row
         print(f"{backbone:<11}{preset:<7}{rows:>5}  {precision:<10}{first:>9.2f}{1e3 * seconds:>8.2f}{1 / seconds:>7.0f}"
               f"{memory:>7.0f}  {told}", flush=True)
-        if args.long:
-            print(f"{'':11}{go_on(video, frames, args.long)}", flush=True)
 
 
 if __name__ == "__main__":

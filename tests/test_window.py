@@ -202,6 +202,16 @@ def test_who_is_lost_is_looked_for_in_all_of_the_view_without_an_average_and_lea
     assert windows.given[2:] == [None, [4.0, 14.0]], "its own was missing"
 
 
+def test_an_average_does_not_outlive_frames_in_which_one_alone_was_lost(monkeypatch):
+    windows = Asked(monkeypatch)
+    windows.ask(1)
+    windows.gazes[0].box = np.inf, np.inf
+    assert windows.ask(2) == "all of it" and windows.gazes[0].kept is None
+    windows.gazes[0].box = 20.0, 20.0
+    windows.ask(50)
+    assert windows.given == [None, None]
+
+
 def test_averages_can_be_taken_up_again(monkeypatch):
     windows, other = Asked(monkeypatch, objects=2), Asked(monkeypatch, objects=0)
     windows.ask(1, (1,))

@@ -37,15 +37,15 @@ class TargetSegmentationEncoder(nn.Module):
 
         The second is the projection, which does not depend on the object. In training, features come one a score map.
         """
-        shared, own, projected = self.halves(features, scores)
+        shared, own, projected = self.halves(features, _resize(scores, features))
         return self.transform[1:](shared + own), projected
 
     def halves(self, features: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The first convolution over [projection, scores] as a sum of one over each, of which all objects share the first:
-        (1, 65, H, W), (N, 65, H, W); and the projection."""
+        (1, 65, H, W), (N, 65, H, W); and the projection. Scores have the size of the features."""
         projected, first = self.reduce(features), self.transform[0]
         shared = F.conv2d(projected, first.weight[:, :WIDTH], first.bias, padding=1)
-        return shared, F.conv2d(_resize(scores, projected), first.weight[:, WIDTH:], padding=1), projected
+        return shared, F.conv2d(scores, first.weight[:, WIDTH:], padding=1), projected
 
 
 class ResidualBlock(nn.Module):

@@ -89,11 +89,17 @@ def refined(
     return torch.cat(logits)[:, 0], list(beyond)
 
 
+def grown(part: Part, by: int, size: tuple[int, int]) -> Part:
+    """A part of an image of `size` (H, W) with so many pixels more on each side, its edges on the grid of the shallow maps."""
+    near = (max(0, (edge - by) // STRIDE * STRIDE) for edge in part[:2])
+    far = (min(n, -(-(edge + by) // STRIDE) * STRIDE) for edge, n in zip(part[2:], size, strict=True))
+    return Part(*near, *far)
+
+
 def hull(parts: Sequence[Part], size: tuple[int, int]) -> Part:
     """The smallest part that holds all parts and what the first 3x3 convolution sees about them."""
     tops, lefts, bottoms, rights = zip(*parts, strict=True)
-    return Part(*(max(0, min(edge) - STRIDE) for edge in (tops, lefts)),
-                *(min(n, max(edge) + STRIDE) for edge, n in zip((bottoms, rights), size, strict=True)))
+    return grown(Part(min(tops), min(lefts), max(bottoms), max(rights)), STRIDE, size)
 
 
 def sure(part: Part, size: tuple[int, int]) -> Part:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from ..features import STRIDES, TARGET_DEPTH, Backbone
-from .close_up import Part
+from .close_up import Part, grown
 
 SHALLOW = 1
 """Depth of the last map that is computed box by box."""
@@ -53,10 +53,9 @@ class FirstPass:
             return maps
         part = grown(Part(y, x // 3, y + height, -(-(x + width) // 3)), self.reach, size)  # what sees the difference
         seen = grown(part, self.reach, size)  # what that depends on
-        inner = Part(part.top - seen.top, part.left - seen.left, part.bottom - seen.top, part.right - seen.left)
         own = self._shallow(image[None, seen.top : seen.bottom, seen.left : seen.right], maps.device)
         maps = maps.clone()
-        part.of(maps, stride).copy_(inner.of(own, stride))
+        part.of(maps, stride).copy_(part.within(seen).of(own, stride))
         return maps
 
 
@@ -87,14 +86,6 @@ def reach(network: nn.Module) -> int:
             kernel, stride = (max(np.atleast_1d(value)) for value in (module.kernel_size, module.stride))
             found, jump = found + jump * (kernel // 2), jump * stride
     return int(found)
-
-
-def grown(part: Part, by: int, size: tuple[int, int]) -> Part:
-    """A part of an image of `size` (H, W) with so many pixels more on each side, its edges on the grid of the shallow maps."""
-    grid = STRIDES[SHALLOW]
-    near = (max(0, (edge - by) // grid * grid) for edge in part[:2])
-    far = (min(n, -(-(edge + by) // grid) * grid) for edge, n in zip(part[2:], size, strict=True))
-    return Part(*near, *far)
 
 
 def batches(images: np.ndarray) -> Iterator[np.ndarray]:

@@ -230,11 +230,12 @@ class Windows:
         """
         parts, window, gazes = self.parts(objects), self.now[objects[0]], [self.gazes[n] for n in objects]
         whole = [part == (0, 0, *size) for part in parts]
+        for gaze, everywhere in zip(gazes, whole, strict=True):
+            if everywhere or not (gaze.kept and gaze.kept.good(window)):
+                gaze.kept = None
         if whole == [True]:
             return network(features, scores, size)
-        for gaze, everywhere in zip(gazes, whole, strict=True):
-            gaze.kept = None if everywhere else gaze.kept
-        good = all(everywhere or (gaze.kept and gaze.kept.good(window)) for gaze, everywhere in zip(gazes, whole, strict=True))
+        good = all(everywhere or gaze.kept for gaze, everywhere in zip(gazes, whole, strict=True))
         known = [gaze.kept and gaze.kept.beyond for gaze in gazes] if good else None
         logits, beyond = refined(network, features, scores, size, parts, known)
         for gaze, average in zip(gazes, beyond, strict=True):

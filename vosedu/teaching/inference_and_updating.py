@@ -25,7 +25,7 @@ from .widget import Widget
 
 def leaps_or_not(segmenter: Segmenter, clip: Clip) -> dict[str, list[float]]:
     """Draw J of the first object over the frames where masks may leap to a twin and where they may not (`beyond.leaps`), with
-    BEST's window and D alone.
+    BEST's window and D alone, and R asked about all of the window.
 
     Args:
         segmenter: its networks and size; its settings are not used.
@@ -36,7 +36,8 @@ def leaps_or_not(segmenter: Segmenter, clip: Clip) -> dict[str, list[float]]:
     """
     js, (_, axis) = {}, plt.subplots(figsize=(8, 2.6), layout="constrained")
     for name, leap, style in (("masks may leap", 0.0, "--"), ("they may not", BEST.leap, "-")):
-        steps = track(segmenter.changed(config=replace(BEST, leap=leap, nearest=0.0)), clip, {0: clip.masks[0]})
+        config = replace(BEST, leap=leap, nearest=0.0, window_room=0.0)
+        steps = track(segmenter.changed(config=config), clip, {0: clip.masks[0]})
         js[name] = [jaccard(step.labels == 1, clip.masks[step.index] == 1) for step in steps][1:]
         axis.plot(range(1, len(js[name]) + 1), js[name], style, label=f"{name}: {np.mean(js[name]):.2f}")
     axis.set(xlabel="frame", ylabel="J", ylim=(0, 1))
